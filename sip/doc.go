@@ -1,0 +1,20 @@
+// Package sip is the gateway's SIP user agent: it answers and places calls on
+// trunks and hands them to the bridge as Lines.
+//
+// It owns the signalling sockets, the check of everything that arrives on them,
+// dialogs (RFC 3261 section 12, plain data in [Dialog]), SDP offer and answer
+// (RFC 3264), digest credentials towards trunks, and the table between SIP
+// responses and bridge.Cause. Each [Line] opens one rtp.Session and tells it
+// what SDP agreed on; the packets themselves are none of its business. Whether
+// a caller is trusted and where a call goes is decided by the bridge, which is
+// asked through Config.Admit before anything is allocated.
+//
+// From sipgo it takes transactions, the message grammar and the writing of
+// messages; no sipgo type leaves this package.
+//
+// Goroutines, all waited for before [UA.Run] returns:
+//   - per UDP socket two: sipgo's reader, and one that retires its memory of sources
+//   - per TCP listener one that accepts, per TCP connection one of sipgo's that reads
+//   - per message one of sipgo's, which finds the Line and leaves; recover stands at its root
+//   - per Line one, which owns all of the Line's state
+package sip
