@@ -2,24 +2,266 @@ package webrtc
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net"
 	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/ice/v4"
+	pion "github.com/pion/webrtc/v4"
+
+	"github.com/roomline/roomline/media"
 )
 
-// Engine owns the ports that all Peers share. It is safe for concurrent use.
-type Engine struct{ cfg Config }
+// socketBuffer is what the one UDP port asks of the kernel: 100 ms of a few
+// hundred browsers with cameras.
+const socketBuffer = 4 << 20
 
-// NewEngine opens the ports. Close it after its Peers.
-func NewEngine(ctx context.Context, cfg Config) (*Engine, error) { return &Engine{cfg: cfg}, nil }
+// Engine owns the ports that all Peers share. It is safe for concurrent use.
+type Engine struct {
+	cfg         Config
+	api         *pion.API
+	certificate pion.Certificate
+	udp         ice.UDPMux
+	udpAddr     netip.AddrPort
+	tcp         ice.TCPMux
+	tcpAddr     netip.AddrPort
+
+	mu     sync.Mutex
+	closed bool
+	peers  map[*Peer]struct{}
+}
+
+// NewEngine opens the ports. Close the Engine to give them back.
+func NewEngine(ctx context.Context, cfg Config) (*Engine, error) {
+	if cfg.Listen == nil {
+		cfg.Listen = media.ListenUDP
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	cfg.Timeouts = cfg.Timeouts.withDefaults()
+	e := &Engine{cfg: cfg, peers: make(map[*Peer]struct{})}
+	if err := e.open(ctx); err != nil {
+		e.closePorts()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Engine) open(ctx context.Context) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make the DTLS key: %w", err)
+	}
+	cert, err := pion.GenerateCertificate(key)
+	if err != nil {
+		return fmt.Errorf("make the DTLS certificate: %w", err)
+	}
+	e.certificate = *cert
+	if err := e.openUDP(ctx); err != nil {
+		return err
+	}
+	if e.cfg.TCPAddr != "" {
+		if err := e.openTCP(ctx); err != nil {
+			return err
+		}
+	}
+	return e.buildAPI()
+}
+
+func (e *Engine) openUDP(ctx context.Context) error {
+	network, err := udpNetwork(e.cfg.UDPAddr)
+	if err != nil {
+		return fmt.Errorf("WebRTC UDP address %q: %w", e.cfg.UDPAddr, err)
+	}
+	conn, err := e.cfg.Listen(ctx, network, e.cfg.UDPAddr)
+	if err != nil {
+		return fmt.Errorf("listen for WebRTC on udp %s: %w", e.cfg.UDPAddr, err)
+	}
+	if c, ok := conn.(interface {
+		SetReadBuffer(int) error
+		SetWriteBuffer(int) error
+	}); ok { // best effort: the kernel caps it
+		_ = c.SetReadBuffer(socketBuffer)
+		_ = c.SetWriteBuffer(socketBuffer)
+	}
+	e.udpAddr = netip.MustParseAddrPort(conn.LocalAddr().String())
+	e.udp = pion.NewICEUDPMux(quietLogger{e.cfg.Log, "ice-udp"}, conn)
+	return nil
+}
+
+func udpNetwork(address string) (string, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() && !ip.Is4In6() {
+		return "udp6", nil
+	}
+	return "udp4", nil
+}
+
+func (e *Engine) openTCP(ctx context.Context) error {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", e.cfg.TCPAddr)
+	if err != nil {
+		return fmt.Errorf("listen for WebRTC on tcp %s: %w", e.cfg.TCPAddr, err)
+	}
+	e.tcpAddr = netip.MustParseAddrPort(ln.Addr().String())
+	e.tcp = pion.NewICETCPMux(quietLogger{e.cfg.Log, "ice-tcp"}, ln, 32)
+	return nil
+}
+
+func (e *Engine) buildAPI() error {
+	settings, err := e.settings()
+	if err != nil {
+		return err
+	}
+	codecs, err := mediaEngine()
+	if err != nil {
+		return fmt.Errorf("register codecs: %w", err)
+	}
+	interceptors, err := interceptorRegistry()
+	if err != nil {
+		return fmt.Errorf("register interceptors: %w", err)
+	}
+	e.api = pion.NewAPI(pion.WithSettingEngine(settings), pion.WithMediaEngine(codecs),
+		pion.WithInterceptorRegistry(interceptors))
+	return nil
+}
+
+// settings is all that we ask of pion that is not a codec or an interceptor.
+func (e *Engine) settings() (pion.SettingEngine, error) {
+	s := pion.SettingEngine{LoggerFactory: loggers{e.cfg.Log}}
+	s.SetLite(e.cfg.ICELite)
+	s.SetICEUDPMux(e.udp)
+	types := []pion.NetworkType{pion.NetworkTypeUDP4, pion.NetworkTypeUDP6}
+	if e.tcp != nil {
+		s.SetICETCPMux(e.tcp)
+		types = append(types, pion.NetworkTypeTCP4, pion.NetworkTypeTCP6)
+	}
+	s.SetNetworkTypes(types)
+	s.DisableActiveTCP(e.cfg.ICELite)
+	s.SetIncludeLoopbackCandidate(e.udpAddr.Addr().IsLoopback())
+	// A browser hides its addresses behind mDNS names. A lite agent needs none
+	// of them, as the browser's checks come to us: no multicast, no lookups.
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetICETimeouts(e.cfg.Timeouts.Disconnected, e.cfg.Timeouts.Failed, e.cfg.Timeouts.KeepAlive)
+	// ICE has verified the address before DTLS starts: the cookie round trip adds nothing.
+	s.SetDTLSInsecureSkipHelloVerify(true)
+	// AES-128-GCM is the cheapest per packet where the CPU knows AES.
+	s.SetSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
+	s.SetSCTPMaxReceiveBufferSize(256 << 10)
+	if ip := e.cfg.PublicIP; ip.IsValid() && !ip.IsUnspecified() {
+		err := s.SetICEAddressRewriteRules(pion.ICEAddressRewriteRule{
+			External: []string{ip.String()}, AsCandidateType: pion.ICECandidateTypeHost, Mode: pion.ICEAddressRewriteReplace,
+		})
+		if err != nil {
+			return s, fmt.Errorf("public IP %s: %w", ip, err)
+		}
+	}
+	return s, nil
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	if t.Disconnected == 0 {
+		t.Disconnected = 5 * time.Second
+	}
+	if t.Failed == 0 {
+		t.Failed = 25 * time.Second
+	}
+	if t.KeepAlive == 0 {
+		t.KeepAlive = 2 * time.Second
+	}
+	return t
+}
 
 // Addr is the address of the UDP port.
-func (e *Engine) Addr() netip.AddrPort { return netip.AddrPort{} }
+func (e *Engine) Addr() netip.AddrPort { return e.udpAddr }
 
 // TCPAddr is the address of the ICE-TCP port; invalid when it is off.
-func (e *Engine) TCPAddr() netip.AddrPort { return netip.AddrPort{} }
+func (e *Engine) TCPAddr() netip.AddrPort { return e.tcpAddr }
+
+// ErrClosed is returned for an Engine or a Peer that was closed.
+var ErrClosed = errors.New("the WebRTC peer is closed")
 
 // NewPeer makes a connection that does nothing before SDP is exchanged.
-func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) { return nil, errors.ErrUnsupported }
+func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
+	if cfg.Log == nil {
+		cfg.Log = e.cfg.Log
+	}
+	pc, err := e.api.NewPeerConnection(pion.Configuration{
+		ICEServers:   pionServers(e.cfg.ICEServers),
+		BundlePolicy: pion.BundlePolicyMaxBundle,
+		Certificates: []pion.Certificate{e.certificate},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make a peer connection: %w", err)
+	}
+	p := newPeer(e, pc, cfg)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		go func() { _ = p.Close() }() // Close takes e.mu; it waits for nothing of ours
+		return nil, ErrClosed
+	}
+	e.peers[p] = struct{}{}
+	return p, nil
+}
 
-// Close closes every Peer that is left, then the ports, and returns when the goroutines have ended.
-func (e *Engine) Close() error { return nil }
+func pionServers(servers []ICEServer) []pion.ICEServer {
+	var out []pion.ICEServer
+	for _, s := range servers {
+		out = append(out, pion.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+	}
+	return out
+}
+
+// Peers is the number of Peers that are not closed.
+func (e *Engine) Peers() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.peers)
+}
+
+func (e *Engine) forget(p *Peer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.peers, p)
+}
+
+// Close closes every Peer that is left, then the ports.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closed = true
+	left := make([]*Peer, 0, len(e.peers))
+	for p := range e.peers {
+		left = append(left, p)
+	}
+	e.mu.Unlock()
+	var closing sync.WaitGroup
+	for _, p := range left {
+		closing.Go(func() { _ = p.Close() })
+	}
+	closing.Wait()
+	return e.closePorts()
+}
+
+func (e *Engine) closePorts() error {
+	var errs []error
+	if e.udp != nil {
+		errs = append(errs, e.udp.Close())
+	}
+	if e.tcp != nil {
+		errs = append(errs, e.tcp.Close())
+	}
+	return errors.Join(errs...)
+}
