@@ -31,7 +31,7 @@ func opusUnits(packet []byte) (int, error) {
 	perFrame, rest := frameUnits(packet[0]), packet[1:]
 	switch packet[0] & 3 {
 	case 0: // one frame, section 3.2.2
-		return perFrame, checkFrame(len(rest))
+		return checkUnits(perFrame, checkFrame(len(rest)))
 	case 1: // two frames of one size, section 3.2.3
 		if len(rest)%2 != 0 {
 			return 0, errOpusLengths // R3

@@ -27,7 +27,6 @@ func newLibopusEncoder(rateHz int) (engineEncoder, error) {
 
 func (e *libopusEncoder) configure(s OpusSettings) error {
 	return firstError(
-		e.enc.Reset(),
 		e.setLoss(0),
 		e.enc.SetDTX(s.DTX),
 		e.enc.SetBitrate(s.Bitrate),
@@ -44,21 +43,20 @@ func (e *libopusEncoder) encode(pcm []int16, out []byte) (int, error) {
 	return e.enc.Encode(pcm, out)
 }
 
-type libopusDecoder struct {
-	dec    *opus.Decoder
-	rateHz int
-}
+func (e *libopusEncoder) reset() bool { return e.enc.Reset() == nil }
+
+type libopusDecoder struct{ dec *opus.Decoder }
 
 func newLibopusDecoder(rateHz int) (engineDecoder, error) {
-	d := &libopusDecoder{rateHz: rateHz}
-	return d, d.reset()
+	dec, err := opus.NewDecoder(rateHz, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &libopusDecoder{dec: dec}, nil
 }
 
-// reset makes new state: the binding has no reset for decoders.
-func (d *libopusDecoder) reset() (err error) {
-	d.dec, err = opus.NewDecoder(d.rateHz, 1)
-	return err
-}
+// reset refuses: the binding has none for decoders. A new one costs 18 KB.
+func (d *libopusDecoder) reset() bool { return false }
 
 func (d *libopusDecoder) decode(packet []byte, pcm []int16) error {
 	n, err := d.dec.Decode(packet, pcm)

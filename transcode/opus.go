@@ -39,8 +39,8 @@ func (s OpusSettings) check() (OpusSettings, error) {
 	return s, nil
 }
 
-// engine is an implementation of Opus, with the pools of its state by rate. The
-// state is large (gopus: some 200 KB each way) and dear to make.
+// engine is an implementation of Opus, with the pools of its idle state by
+// sampling rate. The state is large (gopus: 200 KB for each direction).
 type engine struct {
 	name       string
 	newEncoder func(rateHz int) (engineEncoder, error)
@@ -49,19 +49,21 @@ type engine struct {
 	encoders, decoders pools
 }
 
-// engineEncoder is the encoding half of an engine, mono, VOIP. Configure comes
-// first and makes a used one behave as a new one, without redundancy.
+// engineEncoder is the encoding half of an engine, mono, VOIP.
 type engineEncoder interface {
-	configure(s OpusSettings) error
-	setLoss(percent int) error // 0 switches redundancy off
+	configure(s OpusSettings) error // every setting; redundancy is off
+	setLoss(percent int) error      // 0 switches redundancy off
 	encode(pcm []int16, out []byte) (int, error)
+	// reset makes a used one behave exactly as a new one, or reports that it
+	// cannot, and then it is thrown away.
+	reset() bool
 }
 
 // engineDecoder is the decoding half of an engine, mono. The packets have
 // passed opusUnits, and every pcm is as long as the sound that goes into it,
 // at most 120 ms.
 type engineDecoder interface {
-	reset() error
+	reset() bool // as engineEncoder's
 	decode(packet []byte, pcm []int16) error
 	recover(next []byte, pcm []int16) error // fills pcm, from LBRR or concealed
 	conceal(pcm []int16) error              // fills pcm

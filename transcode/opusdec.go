@@ -81,7 +81,7 @@ func (d *opusDecoder) Conceal(pcm []int16) (samples int, err error) {
 }
 
 func (d *opusDecoder) Close() {
-	if d.state != nil && d.state.reset() == nil {
+	if d.state != nil && d.state.reset() {
 		d.pool.Put(d.state)
 	}
 	d.state = nil

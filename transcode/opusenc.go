@@ -68,8 +68,8 @@ func (e *opusEncoder) SetLoss(percent int) {
 }
 
 func (e *opusEncoder) Close() {
-	if e.state != nil {
-		e.pool.Put(e.state) // configure resets it before it is used again
+	if e.state != nil && e.state.reset() {
+		e.pool.Put(e.state)
 	}
 	e.state = nil
 }
