@@ -27,10 +27,10 @@ func mediaEngine() (*pion.MediaEngine, error) {
 	m := &pion.MediaEngine{}
 	audio := []pion.RTPCodecParameters{
 		codec(pion.MimeTypeOpus, 48000, 2, "", ptOpus),
-		codec(pion.MimeTypePCMU, 8000, 1, "", ptPCMU),
-		codec(pion.MimeTypePCMA, 8000, 1, "", ptPCMA),
-		codec(mimeEvent, 48000, 1, "0-16", ptEvent48),
-		codec(mimeEvent, 8000, 1, "0-16", ptEvent8),
+		codec(pion.MimeTypePCMU, 8000, 0, "", ptPCMU),
+		codec(pion.MimeTypePCMA, 8000, 0, "", ptPCMA),
+		codec(mimeEvent, 48000, 0, "0-16", ptEvent48),
+		codec(mimeEvent, 8000, 0, "0-16", ptEvent8),
 	}
 	video := []pion.RTPCodecParameters{
 		codec(pion.MimeTypeVP8, 90000, 0, "", ptVP8),
@@ -39,9 +39,6 @@ func mediaEngine() (*pion.MediaEngine, error) {
 			"level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", ptH264),
 	}
 	for _, c := range audio {
-		if c.MimeType != pion.MimeTypeOpus {
-			c.Channels = 0 // as in RFC 3551: one channel goes unsaid
-		}
 		if err := m.RegisterCodec(c, pion.RTPCodecTypeAudio); err != nil {
 			return nil, err
 		}

@@ -207,14 +207,21 @@ func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
 		return nil, fmt.Errorf("make a peer connection: %w", err)
 	}
 	p := newPeer(e, pc, cfg)
+	if !e.remember(p) {
+		_ = p.Close()
+		return nil, ErrClosed
+	}
+	return p, nil
+}
+
+func (e *Engine) remember(p *Peer) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		go func() { _ = p.Close() }() // Close takes e.mu; it waits for nothing of ours
-		return nil, ErrClosed
+		return false
 	}
 	e.peers[p] = struct{}{}
-	return p, nil
+	return true
 }
 
 func pionServers(servers []ICEServer) []pion.ICEServer {

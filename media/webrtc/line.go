@@ -1,0 +1,134 @@
+package webrtc
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/pion/rtcp"
+	pion "github.com/pion/webrtc/v4"
+
+	"github.com/roomline/roomline/media"
+)
+
+// line is one m-line that we send on. Lines outlive the tracks on them, so
+// that a room where people come and go for days does not grow its SDP without
+// end. A line keeps its SSRC; the sequence numbers of its tracks follow each
+// other, since SRTP must never see a number twice (RFC 3711 section 9.1).
+//
+//	busy ─ RemoveTrack ─→ leaving ─ CreateOffer ─→ offered ─ AcceptAnswer ─→ free ─ AddTrack ─→ busy
+type line struct {
+	transceiver *pion.RTPTransceiver
+	sender      *pion.RTPSender
+	kind        Kind
+	use         lineUse // guarded by Peer.mu
+	track       atomic.Pointer[OutTrack]
+	nextSeq     uint16 // of the tracks before this one; guarded by Peer.mu
+	used        bool   // nextSeq holds
+}
+
+type lineUse uint8
+
+const (
+	lineBusy lineUse = iota
+	lineLeaving
+	lineOffered
+	lineFree
+)
+
+// AddTrack adds an outgoing track. It is heard after the next offer and answer.
+// Its msid will be "streamID trackID". codec is what the caller means to send;
+// the other side may have accepted others too, see [OutTrack.Supports].
+func (p *Peer) AddTrack(kind Kind, codec media.Codec, trackID, streamID string) (*OutTrack, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, ErrClosed
+	}
+	t := &OutTrack{id: trackID, streamID: streamID, kind: kind, codec: codec}
+	for _, l := range p.lines {
+		if l.use == lineFree && l.kind == kind {
+			return t, p.reuseLocked(l, t)
+		}
+	}
+	return t, p.addLineLocked(t)
+}
+
+func (p *Peer) addLineLocked(t *OutTrack) error {
+	tr, err := p.pc.AddTransceiverFromTrack(localTrack{t}, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly})
+	if err != nil {
+		return fmt.Errorf("add %s track %q: %w", t.kind, t.id, err)
+	}
+	l := &line{transceiver: tr, sender: tr.Sender(), kind: t.kind}
+	l.track.Store(t)
+	t.line = l
+	p.lines = append(p.lines, l)
+	p.loops.Add(1)
+	go func() {
+		defer p.loops.Done()
+		defer p.recovered("feedback")
+		p.feedbackLoop(l)
+	}()
+	return nil
+}
+
+func (p *Peer) reuseLocked(l *line, t *OutTrack) error {
+	t.line = l
+	t.follow, t.firstSeq = l.used, l.nextSeq
+	l.track.Store(t)
+	if err := l.transceiver.SetSender(l.sender, localTrack{t}); err != nil {
+		l.track.Store(nil)
+		return fmt.Errorf("add %s track %q: %w", t.kind, t.id, err)
+	}
+	l.use = lineBusy
+	return nil
+}
+
+// RemoveTrack takes a track away; the next offer says so. Removing it twice is harmless.
+func (p *Peer) RemoveTrack(t *OutTrack) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := t.line
+	if p.closed || l == nil || l.track.Load() != t {
+		return nil
+	}
+	l.track.Store(nil)
+	if next, ok := t.detach(); ok {
+		l.nextSeq, l.used = next, true
+	}
+	l.use = lineLeaving
+	if err := l.transceiver.SetSender(l.sender, nil); err != nil {
+		return fmt.Errorf("remove %s track %q: %w", t.kind, t.id, err)
+	}
+	return nil
+}
+
+func (p *Peer) linesOffered()  { p.moveLines(lineLeaving, lineOffered) }
+func (p *Peer) linesAnswered() { p.moveLines(lineOffered, lineFree) }
+
+func (p *Peer) moveLines(from, to lineUse) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lines {
+		if l.use == from {
+			l.use = to
+		}
+	}
+}
+
+// feedbackLoop reads what the other side reports about one of our streams.
+func (p *Peer) feedbackLoop(l *line) {
+	buf := make([]byte, maxPacket)
+	for {
+		n, _, err := l.sender.Read(buf)
+		if err != nil {
+			return
+		}
+		packets, err := rtcp.Unmarshal(buf[:n])
+		if err != nil {
+			continue
+		}
+		if t := l.track.Load(); t != nil {
+			t.feedback(packets)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package webrtc
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtcp"
+	pionrtp "github.com/pion/rtp"
+	pion "github.com/pion/webrtc/v4"
+
+	"github.com/roomline/roomline/media"
+)
+
+// OutTrack is one stream to the other side; a media.Writer whose SSRC never
+// changes. Packets written before it is negotiated or after its removal are dropped silently.
+type OutTrack struct {
+	id, streamID string
+	kind         Kind
+	codec        media.Codec
+	line         *line
+	keyframe     atomic.Pointer[func()]
+
+	header pionrtp.Header // of the one goroutine that writes
+
+	mu       sync.Mutex // never held over I/O
+	bound    *binding
+	follow   bool   // the first packet gets firstSeq
+	firstSeq uint16 // goes on from the line's last track
+	offset   uint16 // our sequence numbers minus the caller's
+	sent     sentStats
+}
+
+var _ media.Writer = (*OutTrack)(nil)
+
+// binding is what negotiation made of the track.
+type binding struct {
+	stream pion.TrackLocalWriter
+	ssrc   uint32
+	types  [media.H264 + 1]int16 // payload type by codec; -1: not negotiated
+}
+
+// ID is the track's id, the second half of its msid.
+func (t *OutTrack) ID() string { return t.id }
+
+// StreamID is the first half of its msid.
+func (t *OutTrack) StreamID() string { return t.streamID }
+
+// Kind is the medium.
+func (t *OutTrack) Kind() Kind { return t.kind }
+
+// Supports reports whether packets of this codec reach the other side; false before negotiation.
+func (t *OutTrack) Supports(c media.Codec) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bound != nil && int(c) < len(t.bound.types) && t.bound.types[c] >= 0
+}
+
+// WritePacket sends p with the payload type negotiated for p.Codec. It does not allocate.
+func (t *OutTrack) WritePacket(p *media.Packet) error {
+	stream := t.stamp(p, time.Now())
+	if stream == nil {
+		return nil
+	}
+	_, err := stream.WriteRTP(&t.header, p.Payload)
+	return err
+}
+
+// stamp fills the header; nil when the packet cannot be sent.
+func (t *OutTrack) stamp(p *media.Packet, now time.Time) pion.TrackLocalWriter {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.bound
+	if b == nil || int(p.Codec) >= len(b.types) || b.types[p.Codec] < 0 {
+		return nil
+	}
+	if t.follow {
+		t.follow, t.offset = false, t.firstSeq-p.SequenceNumber
+	}
+	h := &t.header
+	h.Version = 2
+	h.Marker = p.Marker
+	h.PayloadType = uint8(b.types[p.Codec])
+	h.SequenceNumber = p.SequenceNumber + t.offset
+	h.Timestamp = p.Timestamp
+	h.SSRC = b.ssrc
+	t.sent.add(h, p, now)
+	return b.stream
+}
+
+// detach ends sending; next is the sequence number after the last one sent.
+func (t *OutTrack) detach() (next uint16, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.bound = nil
+	if t.sent.packets == 0 {
+		return t.firstSeq, t.follow
+	}
+	return t.sent.highest + 1, true
+}
+
+// OnKeyframeRequest sets what is called when the receiver asks for a keyframe (PLI, FIR).
+func (t *OutTrack) OnKeyframeRequest(f func()) { t.keyframe.Store(&f) }
+
+// feedback handles one RTCP packet batch about this stream.
+func (t *OutTrack) feedback(packets []rtcp.Packet) {
+	ssrc := t.ssrc()
+	for _, p := range packets {
+		switch p := p.(type) {
+		case *rtcp.PictureLossIndication:
+			t.keyframeWanted(p.MediaSSRC == ssrc)
+		case *rtcp.FullIntraRequest:
+			for _, e := range p.FIR {
+				t.keyframeWanted(e.SSRC == ssrc)
+			}
+		case *rtcp.ReceiverReport:
+			t.reported(ssrc, p.Reports)
+		case *rtcp.SenderReport:
+			t.reported(ssrc, p.Reports)
+		}
+	}
+}
+
+func (t *OutTrack) ssrc() uint32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bound == nil {
+		return 0
+	}
+	return t.bound.ssrc
+}
+
+func (t *OutTrack) keyframeWanted(ours bool) {
+	if f := t.keyframe.Load(); ours && f != nil && *f != nil {
+		(*f)()
+	}
+}
+
+func (t *OutTrack) reported(ssrc uint32, reports []rtcp.ReceptionReport) {
+	now := time.Now()
+	for _, r := range reports {
+		if r.SSRC == ssrc {
+			t.mu.Lock()
+			t.sent.reported(r, t.codec, now)
+			t.mu.Unlock()
+		}
+	}
+}
+
+// localTrack is how pion sees an OutTrack. Unlike pion's TrackLocalStaticRTP
+// it may send every codec that was negotiated, takes no lock over the write,
+// and copies no packet.
+type localTrack struct{ t *OutTrack }
+
+var _ pion.TrackLocal = localTrack{}
+
+// Bind implements pion.TrackLocal. It succeeds when the other side knows none
+// of our codecs: such a track is silent, and must not spoil the negotiation of others.
+func (l localTrack) Bind(ctx pion.TrackLocalContext) (pion.RTPCodecParameters, error) {
+	b := &binding{stream: ctx.WriteStream(), ssrc: uint32(ctx.SSRC())}
+	for i := range b.types {
+		b.types[i] = -1
+	}
+	var primary pion.RTPCodecParameters
+	for _, c := range ctx.CodecParameters() {
+		known := codecOf(c.RTPCodecCapability)
+		if known == media.NoCodec || b.types[known] >= 0 {
+			continue
+		}
+		b.types[known] = int16(c.PayloadType)
+		if known == l.t.codec || primary.MimeType == "" {
+			primary = c
+		}
+	}
+	if primary.MimeType == "" {
+		return primary, pion.ErrUnsupportedCodec
+	}
+	l.t.mu.Lock()
+	defer l.t.mu.Unlock()
+	l.t.bound = b
+	return primary, nil
+}
+
+// Unbind implements pion.TrackLocal.
+func (l localTrack) Unbind(pion.TrackLocalContext) error {
+	l.t.detach()
+	return nil
+}
+
+// ID implements pion.TrackLocal.
+func (l localTrack) ID() string { return l.t.id }
+
+// RID implements pion.TrackLocal: no simulcast.
+func (l localTrack) RID() string { return "" }
+
+// StreamID implements pion.TrackLocal.
+func (l localTrack) StreamID() string { return l.t.streamID }
+
+// Kind implements pion.TrackLocal.
+func (l localTrack) Kind() pion.RTPCodecType { return l.t.kind.pion() }
