@@ -119,29 +119,34 @@ func (r *repetition) next() float32 {
 // pitchOf returns the lag at which the end of the history repeats itself best:
 // every second lag on every second sample first, then the neighbours of the best.
 func pitchOf(history *[historyLen]int16) int {
+	var sound [historyLen]float32
+	for i, v := range history {
+		sound[i] = float32(v)
+	}
 	best, bestScore := maxPitch, float32(0)
 	for lag := minPitch; lag <= maxPitch; lag += 2 {
-		if s := likeness(history, lag, 2); s > bestScore {
+		if s := likeness(&sound, lag, 2); s > bestScore {
 			best, bestScore = lag, s
 		}
 	}
 	coarse := best
 	bestScore = 0
 	for lag := max(coarse-1, minPitch); lag <= min(coarse+1, maxPitch); lag++ {
-		if s := likeness(history, lag, 1); s > bestScore {
+		if s := likeness(&sound, lag, 1); s > bestScore {
 			best, bestScore = lag, s
 		}
 	}
 	return best
 }
 
-// likeness is the normalised correlation, signed and squared, of the history's
-// last pitchWindow samples with those lag earlier, looking at every stride-th.
-func likeness(history *[historyLen]int16, lag, stride int) float32 {
+// likeness is the normalised correlation, squared, of the sound's last
+// pitchWindow samples with those lag earlier, looking at every stride-th; 0 for
+// opposites.
+func likeness(sound *[historyLen]float32, lag, stride int) float32 {
 	var cross, energy float32
 	for i := historyLen - pitchWindow; i < historyLen; i += stride {
-		then := float32(history[i-lag])
-		cross += float32(history[i]) * then
+		then := sound[i-lag]
+		cross += sound[i] * then
 		energy += then * then
 	}
 	if cross <= 0 {
