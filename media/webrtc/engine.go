@@ -25,6 +25,9 @@ import (
 const socketBuffer = 4 << 20
 
 // Engine owns the ports that all Peers share. It is safe for concurrent use.
+//
+// A server tells the Peers behind its port apart by their addresses. So a
+// client needs an Engine for each of its Peers to the same server.
 type Engine struct {
 	cfg         Config
 	api         *pion.API

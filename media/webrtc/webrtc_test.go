@@ -131,8 +131,8 @@ func TestReportsGiveRoundTrip(t *testing.T) {
 
 func TestOnePortForAll(t *testing.T) {
 	server := engine(t, Config{ICELite: true})
-	client := engine(t, Config{})
 	for range 4 {
+		client := engine(t, Config{})
 		hs, cs := listen(nil)
 		s, c := peer(t, server, cs), peer(t, client, PeerConfig{})
 		if _, err := s.AddTrack(Audio, media.Opus, "a", "b"); err != nil {

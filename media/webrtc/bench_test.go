@@ -1,0 +1,107 @@
+package webrtc
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	pionrtp "github.com/pion/rtp"
+	pion "github.com/pion/webrtc/v4"
+
+	"github.com/roomline/roomline/media"
+)
+
+// nowhere takes packets and does nothing, to measure our side alone.
+type nowhere struct{ pion.TrackLocalWriter }
+
+func (nowhere) WriteRTP(*pionrtp.Header, []byte) (int, error) { return 0, nil }
+
+func boundTrack() *OutTrack {
+	b := &binding{stream: nowhere{}, ssrc: 1}
+	for i := range b.types {
+		b.types[i] = int16(100 + i)
+	}
+	return &OutTrack{kind: Audio, codec: media.Opus, bound: b}
+}
+
+// Our own share of sending one packet.
+func BenchmarkWriteOurs(b *testing.B) {
+	t := boundTrack()
+	p := &media.Packet{Codec: media.Opus, Payload: make([]byte, 60)}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.SequenceNumber++
+		_ = t.WritePacket(p)
+	}
+}
+
+func TestWritePacketDoesNotAllocate(t *testing.T) {
+	track := boundTrack()
+	p := &media.Packet{Codec: media.Opus, Payload: make([]byte, 60)}
+	if n := testing.AllocsPerRun(1000, func() { p.SequenceNumber++; _ = track.WritePacket(p) }); n != 0 {
+		t.Errorf("%v allocations per packet", n)
+	}
+}
+
+func TestReadDoesNotAllocate(t *testing.T) {
+	server, client := engine(t, Config{ICELite: true}), engine(t, Config{})
+	hs, cs := listen(func(*InTrack, *media.Packet) {})
+	_, cc := listen(nil)
+	s, c := peer(t, server, cs), peer(t, client, cc)
+	if err := s.Receive(Audio); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.AddTrack(Audio, media.Opus, "a", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	negotiate(t, s, c, false)
+	waitState(t, hs, Connected)
+	stop := pump(out, media.Opus, make([]byte, 60))
+	in := wait(t, "the track", hs.tracks)
+	stop()
+	_ = c.Close()
+	wait(t, "the end of the track", hs.ends)
+	raw := []byte{0x80, 111, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4}
+	now := time.Now()
+	if n := testing.AllocsPerRun(1000, func() { in.read(raw, now) }); n != 0 {
+		t.Errorf("%v allocations per packet", n)
+	}
+}
+
+// The whole way over loopback: our code, pion, SRTP, the kernel, twice; one
+// packet in flight.
+func BenchmarkAudioPacketOverLoopback(b *testing.B) { benchmarkLoopback(b, Audio, media.Opus, 60) }
+func BenchmarkVideoPacketOverLoopback(b *testing.B) { benchmarkLoopback(b, Video, media.VP8, 1100) }
+
+func benchmarkLoopback(b *testing.B, kind Kind, codec media.Codec, size int) {
+	server, client := engine(b, Config{ICELite: true}), engine(b, Config{})
+	var seen atomic.Uint64
+	arrived := make(chan struct{}, 64)
+	hs, cs := listen(nil)
+	hc, cc := listen(func(*InTrack, *media.Packet) { seen.Add(1); arrived <- struct{}{} })
+	s, c := peer(b, server, cs), peer(b, client, cc)
+	out, err := s.AddTrack(kind, codec, "a", "b")
+	if err != nil {
+		b.Fatal(err)
+	}
+	negotiate(b, s, c, false)
+	waitState(b, hs, Connected)
+	stop := pump(out, codec, make([]byte, size))
+	wait(b, "the track", hc.tracks)
+	wait(b, "a packet", arrived)
+	stop()
+	time.Sleep(50 * time.Millisecond) // let the last of the pump pass; not a wait for a result
+	for len(arrived) > 0 {
+		<-arrived
+	}
+	p := &media.Packet{Codec: codec, SequenceNumber: out.sent.highest, Payload: make([]byte, size)}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.SequenceNumber++
+		if err := out.WritePacket(p); err != nil {
+			b.Fatal(err)
+		}
+		<-arrived
+	}
+}
