@@ -1,0 +1,71 @@
+// What travels between the page and the gateway, as types. No code.
+
+/**
+ * @typedef {object} Quality
+ * @property {number} [packets_received]
+ * @property {number} [packets_lost]
+ * @property {number} [packets_sent]
+ * @property {number} [jitter_ms]
+ * @property {number} [round_trip_ms]
+ * @property {number} [remote_loss_percent] 0 to 100
+ * @property {number} [loss_percent] 0 to 100
+ * @property {number} [mos] 1 to 4.5; 0 or absent while unknown
+ */
+
+/** @typedef {{id: string, kind: "audio" | "video", codec: string}} Track */
+
+/**
+ * @typedef {object} Participant
+ * @property {string} id
+ * @property {string} identity
+ * @property {string} name
+ * @property {string} kind phone, browser, whip, whep or agent
+ * @property {string} role
+ * @property {string} person participants with one person are one human
+ * @property {string} [call_id]
+ * @property {string} joined_at
+ * @property {boolean} muted
+ * @property {boolean} [away] its network is lost; it may come back
+ * @property {boolean} speaking
+ * @property {number} level_db dBov, -127 to 0
+ * @property {string[] | null} [hears]
+ * @property {string} [road] direct, mixed or paced
+ * @property {Track[] | null} [tracks]
+ * @property {Quality} [quality]
+ */
+
+/**
+ * @typedef {object} RoomEvent
+ * @property {string} [id]
+ * @property {string} type
+ * @property {string} [time]
+ * @property {string} [call_id]
+ * @property {string} [room]
+ * @property {Record<string, any>} [data]
+ */
+
+/**
+ * @typedef {{type: "joined", room: string, participant: string, session: string,
+ *   ice_servers?: RTCIceServer[] | null, role: string, grants?: Record<string, any>}} Joined
+ * @typedef {{type: "offer", sdp: string}} Offer
+ * @typedef {{type: "candidate", candidate: RTCIceCandidateInit | null}} Candidate
+ * @typedef {{type: "participants", participants: Participant[] | null}} Participants
+ * @typedef {{type: "event", event: RoomEvent}} Happened
+ * @typedef {{type: "error", code: string, message: string}} Problem
+ * @typedef {{type: "leave", reason?: string}} Leave
+ * @typedef {Joined | Offer | Candidate | Participants | Happened | Problem | Leave} FromServer
+ */
+
+/**
+ * @typedef {{type: "join", token: string, name?: string}
+ *   | {type: "resume", session: string}
+ *   | {type: "answer", sdp: string}
+ *   | {type: "candidate", candidate: RTCIceCandidateInit}
+ *   | {type: "mute", kind: "audio" | "video", muted: boolean}
+ *   | {type: "event", event: RoomEvent}
+ *   | {type: "hangup", participant: string}
+ *   | {type: "dtmf", call_id: string, digits: string}
+ *   | {type: "leave"}} ToServer
+ */
+
+export {};
