@@ -1,0 +1,159 @@
+package api
+
+import (
+	"net/http"
+	"runtime"
+	"strconv"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/media"
+)
+
+// metrics is what /metrics shows, in a registry of its own. Labels have few
+// values: states, directions, causes, kinds, methods and statuses.
+type metrics struct {
+	registry   *prometheus.Registry
+	requests   *prometheus.CounterVec
+	deliveries *prometheus.CounterVec
+	callsEnded *prometheus.CounterVec
+	exchange   Exchange
+
+	mu      sync.Mutex
+	packets packets // of calls that ended
+	shown   packets // the highest shown so far: counters never go back
+}
+
+// packets are totals over legs.
+type packets struct{ received, sent, lost, discarded uint64 }
+
+func (p *packets) add(q *media.Quality) {
+	if q == nil {
+		return
+	}
+	p.received += q.PacketsReceived
+	p.sent += q.PacketsSent
+	p.lost += q.PacketsLost
+	p.discarded += q.Discarded
+}
+
+// atLeast raises p to what was shown before.
+func (p packets) atLeast(q packets) packets {
+	return packets{max(p.received, q.received), max(p.sent, q.sent), max(p.lost, q.lost), max(p.discarded, q.discarded)}
+}
+
+// Descriptions of what is read at each scrape.
+var (
+	descCalls = prometheus.NewDesc("roomline_calls", "Live calls.", []string{"state", "direction"}, nil)
+	descLegs  = prometheus.NewDesc("roomline_legs", "Participants of rooms, phones among them.", []string{"kind"}, nil)
+	descRooms = prometheus.NewDesc("roomline_rooms", "Open rooms.", nil, nil)
+	descRTP   = prometheus.NewDesc("roomline_phone_packets_total", "RTP packets of phone legs.", []string{"what"}, nil)
+)
+
+// newMetrics registers everything; portsInUse may be nil.
+func newMetrics(s *Server, portsInUse func() int) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		exchange: s.exchange,
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roomline_http_requests_total", Help: "HTTP requests answered."}, []string{"method", "status"}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roomline_webhook_deliveries_total", Help: "Attempts to deliver an event."}, []string{"outcome"}),
+		callsEnded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roomline_calls_ended_total", Help: "Calls that ended."}, []string{"direction", "cause"}),
+	}
+	m.registry.MustRegister(m, m.requests, m.deliveries, m.callsEnded,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	gauge := func(name, help string, read func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+	}
+	if portsInUse != nil {
+		gauge("roomline_rtp_ports_in_use", "RTP port pairs in use.", func() float64 { return float64(portsInUse()) })
+	}
+	if s.backlog != nil {
+		gauge("roomline_spool_backlog", "Records that wait for the store.", func() float64 { return float64(s.backlog.Backlog()) })
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "roomline_build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": s.version, "go": runtime.Version()}})
+	build.Set(1)
+	m.registry.MustRegister(build)
+	return m
+}
+
+// handler serves the text format.
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// answered counts one request; unknown methods share a label.
+func (m *metrics) answered(method string, status int) {
+	switch method {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+	default:
+		method = "other"
+	}
+	m.requests.WithLabelValues(method, strconv.Itoa(status)).Inc()
+}
+
+// ended counts one call and keeps its packets.
+func (m *metrics) ended(c bridge.CDR) {
+	m.callsEnded.WithLabelValues(string(c.Direction), string(c.Cause)).Inc()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.packets.add(c.Quality)
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descCalls, descLegs, descRooms, descRTP} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector: it reads live calls and rooms.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	m.collectCalls(ch)
+	rooms := m.exchange.Rooms()
+	kinds := map[string]int{"phone": 0, "browser": 0, "whip": 0, "whep": 0, "agent": 0}
+	for _, r := range rooms {
+		for _, p := range r.Participants {
+			kinds[p.Kind]++
+		}
+	}
+	ch <- prometheus.MustNewConstMetric(descRooms, prometheus.GaugeValue, float64(len(rooms)))
+	for kind, n := range kinds {
+		ch <- prometheus.MustNewConstMetric(descLegs, prometheus.GaugeValue, float64(n), kind)
+	}
+}
+
+// collectCalls counts live calls, and the packets of live and ended ones.
+func (m *metrics) collectCalls(ch chan<- prometheus.Metric) {
+	type label struct {
+		state     bridge.State
+		direction bridge.Direction
+	}
+	count := map[label]int{}
+	for _, state := range []bridge.State{bridge.StateRinging, bridge.StateActive, bridge.StateHeld} {
+		count[label{state, bridge.Inbound}], count[label{state, bridge.Outbound}] = 0, 0
+	}
+	m.mu.Lock()
+	total := m.packets
+	calls := m.exchange.Calls()
+	for _, c := range calls {
+		count[label{c.State, c.Direction}]++
+		total.add(c.Quality)
+	}
+	m.shown = total.atLeast(m.shown)
+	total = m.shown
+	m.mu.Unlock()
+	for l, n := range count {
+		ch <- prometheus.MustNewConstMetric(descCalls, prometheus.GaugeValue, float64(n), string(l.state), string(l.direction))
+	}
+	for what, n := range map[string]uint64{"received": total.received, "sent": total.sent, "lost": total.lost, "discarded": total.discarded} {
+		ch <- prometheus.MustNewConstMetric(descRTP, prometheus.CounterValue, float64(n), what)
+	}
+}

@@ -1,0 +1,165 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Bounds of one JSON request.
+const (
+	maxBody      = 1 << 20 // bytes; huma refuses at the same size
+	bodyTimeout  = 10 * time.Second
+	callTimeout  = 60 * time.Second // what a handler may take; a re-INVITE takes up to 32 s
+	writeTimeout = 30 * time.Second
+)
+
+// middleware is one layer around a handler.
+type middleware func(http.Handler) http.Handler
+
+// secure sets the headers that every answer carries. Pages set a wider policy
+// of their own over this one.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+			h.Set("Cache-Control", "no-store")
+		}
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// observed logs one line at debug per request, never its query, headers or
+// body, counts it, and turns a panic into a 500 that costs this request alone.
+func (s *Server) observed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		rec := &statusWriter{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				s.panicked(rec, r, p)
+			}
+			s.metrics.answered(r.Method, rec.code())
+			s.log.LogAttrs(r.Context(), slog.LevelDebug, "http", slog.String("method", r.Method),
+				slog.String("path", r.URL.Path), slog.Int("status", rec.code()),
+				slog.String("source", sourceOf(r).Addr().String()), slog.Duration("took", time.Since(start)))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// panicked answers 500 if nothing was sent yet. http.ErrAbortHandler keeps its
+// meaning: the connection is cut.
+func (s *Server) panicked(w *statusWriter, r *http.Request, p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.log.Error("api: panic in a handler", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+	if w.status == 0 {
+		writeProblem(w, problem(http.StatusInternalServerError, "something went wrong on our side; the gateway's log says what"))
+	}
+}
+
+// statusWriter remembers the status that was sent.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController and WebSocket upgrades reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// code is the status as the client saw it; 101 for a connection that was taken over.
+func (w *statusWriter) code() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}
+
+// bounded reads the whole body first, with a limit and a deadline, and gives the
+// rest a time of its own. The deadline is lifted before the handler runs: one
+// that stays would cancel the context of a handler that waits for a phone.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		control.SetReadDeadline(time.Now().Add(bodyTimeout)) // an error means that there is no connection: tests
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		control.SetReadDeadline(time.Time{})
+		if err != nil {
+			writeProblem(w, bodyProblem(err))
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
+		defer cancel()
+		control.SetWriteDeadline(time.Now().Add(callTimeout + writeTimeout))
+		defer control.SetWriteDeadline(time.Time{})
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// bodyProblem says why a body could not be read.
+func bodyProblem(err error) error {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return problem(http.StatusRequestEntityTooLarge, "the body is larger than 1 MiB; nothing was changed", at("body", "is larger than 1 MiB"))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return problem(http.StatusRequestTimeout, "the body did not arrive within 10 s; nothing was changed")
+	}
+	return problem(http.StatusBadRequest, "the body ended before its announced length; nothing was changed")
+}
+
+// worded gives the mux's own 404 and 405 the form of a problem.
+func worded(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		blank := &headerOnly{header: http.Header{}}
+		mux.ServeHTTP(blank, r)
+		if allow := blank.header.Get("Allow"); allow != "" {
+			w.Header().Set("Allow", allow)
+			writeProblem(w, problem(http.StatusMethodNotAllowed, r.Method+" is not possible here, only "+allow))
+			return
+		}
+		writeProblem(w, problem(http.StatusNotFound, "there is nothing at "+r.URL.Path+"; /v1/openapi.json lists what there is"))
+	})
+}
+
+// headerOnly takes an answer's headers and forgets the rest.
+type headerOnly struct{ header http.Header }
+
+func (h *headerOnly) Header() http.Header         { return h.header }
+func (h *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
+func (h *headerOnly) WriteHeader(int)             {}

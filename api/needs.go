@@ -1,0 +1,140 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/store"
+)
+
+// What the API needs of the house, by use. cmd/roomline hands in the real ones.
+
+// Exchange is where live calls and rooms are.
+type Exchange interface {
+	Dial(ctx context.Context, r bridge.DialRequest) (bridge.CallRecord, error)
+	Live(id string) (LiveCall, bool)
+	Calls() []bridge.CallRecord
+	Rooms() []bridge.RoomRecord
+	RoomRecord(name string) (bridge.RoomRecord, bool)
+	Subscribe(after string) Subscription
+}
+
+// LiveCall is one call that has not ended; *bridge.Call is one.
+type LiveCall interface {
+	Record() bridge.CallRecord
+	Hangup(cause bridge.Cause, reason string)
+	SendDigits(ctx context.Context, digits string) error
+	Hold(ctx context.Context, on bool) error
+	Mute(on bool) error
+	Transfer(ctx context.Context, r bridge.TransferRequest) error
+}
+
+// Subscription delivers events; see [bridge.Subscription].
+type Subscription struct {
+	Events   <-chan bridge.Event // closed when the reader fell behind
+	Backlog  []bridge.Event
+	Complete bool
+	Close    func()
+}
+
+// Bridge makes an [Exchange] of the real one.
+func Bridge(x *bridge.Exchange) Exchange { return exchange{x} }
+
+type exchange struct{ *bridge.Exchange }
+
+func (x exchange) Live(id string) (LiveCall, bool) {
+	c, ok := x.Call(id)
+	if !ok {
+		return nil, false
+	}
+	return c, true
+}
+
+func (x exchange) RoomRecord(name string) (bridge.RoomRecord, bool) {
+	r, ok := x.Room(name)
+	if !ok {
+		return bridge.RoomRecord{}, false
+	}
+	return r.Record(), true
+}
+
+func (x exchange) Subscribe(after string) Subscription {
+	s := x.Exchange.Subscribe(after)
+	return Subscription{Events: s.Events, Backlog: s.Backlog, Complete: s.Complete, Close: s.Close}
+}
+
+// Store is everything that is asked of the database.
+type Store interface {
+	history
+	planStore
+	keyStore
+	webhookStore
+	outbox
+	requestStore
+	Ping(ctx context.Context) error
+}
+
+// history is what has happened.
+type history interface {
+	CDR(ctx context.Context, id string) (bridge.CDR, error)
+	CDRs(ctx context.Context, f store.CDRFilter, page store.Page) (items []bridge.CDR, next string, err error)
+	Refusals(ctx context.Context, f store.RefusalFilter, page store.Page) (items []bridge.Refusal, next string, err error)
+	Events(ctx context.Context, after string, limit int) ([]bridge.Event, error)
+}
+
+// planStore keeps the dial plan.
+type planStore interface {
+	LoadPlan(ctx context.Context) (*dialplan.Plan, error)
+	ChangePlan(ctx context.Context, change func(*dialplan.Plan) error) error
+}
+
+// keyStore keeps API keys.
+type keyStore interface {
+	KeyOf(ctx context.Context, secret string) (store.Key, error)
+	CreateKey(ctx context.Context, name string, admin bool) (k store.Key, secret string, err error)
+	Key(ctx context.Context, id string) (store.Key, error)
+	Keys(ctx context.Context, page store.Page) (items []store.Key, next string, err error)
+	RevokeKey(ctx context.Context, id string) error
+}
+
+// webhookStore keeps webhooks.
+type webhookStore interface {
+	PutWebhook(ctx context.Context, w store.Webhook) (store.Webhook, error)
+	Webhook(ctx context.Context, id string) (store.Webhook, error)
+	Webhooks(ctx context.Context, page store.Page) (items []store.Webhook, next string, err error)
+	DeleteWebhook(ctx context.Context, id string) error
+	Deliveries(ctx context.Context, webhookID, state string, page store.Page) (items []store.Delivery, next string, err error)
+}
+
+// outbox holds events on their way to webhooks.
+type outbox interface {
+	ClaimDeliveries(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]store.Delivery, error)
+	DeliveryDone(ctx context.Context, d store.Delivery) error
+	DeliveryFailed(ctx context.Context, d store.Delivery, retryAt time.Time, most int, reason string) (dead bool, err error)
+}
+
+// requestStore remembers what was answered to an Idempotency-Key.
+type requestStore interface {
+	ClaimRequest(ctx context.Context, scope, key, hash string, now time.Time) (r store.Request, first bool, err error)
+	FinishRequest(ctx context.Context, scope, key string, status int, body []byte) error
+	ReleaseRequest(ctx context.Context, scope, key string) error
+}
+
+// Backlog says how many records wait to be written to the store.
+type Backlog interface{ Backlog() int }
+
+// TokenRequest asks for a token that lets one participant into one room.
+type TokenRequest struct {
+	Room     string
+	Identity string
+	Name     string
+	Role     bridge.Role
+	Person   string // participants with one person are one human
+	CallID   string // binds a browser to a phone's person
+	TTL      time.Duration
+}
+
+// Mint signs a room token that is valid until expiresAt.
+type Mint func(r TokenRequest) (token string, expiresAt time.Time, err error)
