@@ -25,12 +25,13 @@ type LineEventKind uint8
 
 // What happens on a Line, in the order it can happen.
 const (
-	LineRinging  LineEventKind = iota + 1 // outbound: 180
-	LineEarly                             // outbound: 183 or 180 with SDP; Media is up
-	LineAnswered                          // outbound: 200; inbound: the ACK arrived
-	LineHeld                              // the peer put us on hold
-	LineResumed                           // the peer took us back
-	LineEnded                             // the last event; Cause is set
+	LineRinging      LineEventKind = iota + 1 // outbound: 180
+	LineEarly                                 // outbound: 183 or 180 with SDP; Media is up
+	LineAnswered                              // outbound: 200; inbound: the ACK arrived
+	LineHeld                                  // the peer put us on hold
+	LineResumed                               // the peer took us back
+	LineRenegotiated                          // a re-INVITE changed codec, ptime or address: look at Media().Params()
+	LineEnded                                 // the last event; Cause is set
 )
 
 // LineEvent is one step in a Line's life.

@@ -108,6 +108,7 @@ type ParticipantRecord struct {
 	CallID   string         `json:"call_id,omitempty"`
 	JoinedAt time.Time      `json:"joined_at"`
 	Muted    bool           `json:"muted"`
+	Held     bool           `json:"held,omitempty"`
 	Away     bool           `json:"away,omitempty"` // its network is lost; it may come back
 	Speaking bool           `json:"speaking"`
 	LevelDB  float64        `json:"level_db"`       // dBov of the last second, -127 to 0

@@ -1,0 +1,483 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
+)
+
+// ackTimeout is how long an answered inbound call waits for its ACK; SIP gives up after 32 s by itself.
+const ackTimeout = 40 * time.Second
+
+// Call is the legs joined from first INVITE to CDR. One goroutine runs it, one
+// method per state; see [State] for the diagram. Whatever happens, it leaves by
+// one exit, which writes the CDR.
+type Call struct {
+	x    *Exchange
+	id   string
+	log  *slog.Logger
+	ask  chan func() // requests, run by the call's goroutine
+	stop chan ending // hang-ups from outside
+	keys chan rtp.Digit
+	done chan struct{}
+
+	mu  sync.Mutex // guards rec
+	rec CallRecord
+
+	// The goroutine's own.
+	line     Line
+	events   <-chan LineEvent
+	ring     time.Duration // how long an outbound call rings
+	headers  map[string]string
+	trunk    dialplan.Trunk
+	decision dialplan.Decision
+	seat     *Participant
+	sink     *Sink
+	source   *Source
+	end      ending
+}
+
+// ending is why and how a call ends.
+type ending struct {
+	cause  Cause
+	code   int // SIP response, 0 if none
+	reason string
+	byPeer bool // the Line has ended by itself
+}
+
+// step is one state: it returns the next one, nil for the end.
+type step func() step
+
+// Incoming makes an admitted INVITE a Call and returns at once.
+func (x *Exchange) Incoming(inv Invite, line Line) {
+	x.init()
+	trunk, decision := x.decide(inv)
+	c := x.newCall(CallRecord{
+		State: StateRinging, Direction: Inbound, From: inv.From, To: inv.To, Trunk: trunk.Name,
+		Route: decision.Route, SIPCallID: inv.SIPCallID,
+	})
+	c.trunk, c.decision = trunk, decision
+	c.attach(line)
+	x.start(c, c.incoming)
+}
+
+func (x *Exchange) newCall(rec CallRecord) *Call {
+	rec.ID, rec.CreatedAt = NewID("call"), time.Now().UTC()
+	return &Call{
+		x: x, id: rec.ID, rec: rec, log: x.Log.With("call", rec.ID),
+		ask: make(chan func()), stop: make(chan ending, 1), keys: make(chan rtp.Digit, 64), done: make(chan struct{}),
+	}
+}
+
+func (x *Exchange) start(c *Call, first step) {
+	x.mu.Lock()
+	x.calls[c.id] = c
+	x.running.Add(1)
+	x.mu.Unlock()
+	c.emit("call.created", nil)
+	go c.run(first)
+}
+
+func (c *Call) run(first step) {
+	defer c.x.running.Done()
+	defer c.exit()
+	defer func() {
+		if v := recover(); v != nil {
+			c.log.Error("call panicked", "panic", v, "stack", string(debug.Stack()))
+			c.end = ending{cause: CauseInternal, reason: "internal error"}
+		}
+	}()
+	for s := first; s != nil; s = s() {
+	}
+}
+
+func (c *Call) attach(line Line) { c.line, c.events = line, line.Events() }
+
+// incoming: an INVITE has come; the dial plan says where it goes.
+func (c *Call) incoming() step {
+	if err := c.line.Ring(); err != nil {
+		return c.over(CauseSignalling, "ringing: "+err.Error())
+	}
+	c.emit("call.ringing", nil)
+	return c.target(c.decision.Target)
+}
+
+// target sends the call where a target says.
+func (c *Call) target(t dialplan.Target) step {
+	room, err := dialplan.Expand(t.Room, map[string]string{"call.id": c.id, "call.to": c.rec.To, "call.from": c.rec.From})
+	switch {
+	case t.Reject != "":
+		return c.over(Cause(t.Reject), "the dial plan rejects it")
+	case err != nil:
+		return c.over(CauseNoRoute, err.Error())
+	}
+	c.note(func(r *CallRecord) { r.Room = room })
+	if t.Answer == "ready" {
+		return func() step { return c.awaitListener(room) }
+	}
+	return func() step { return c.answer(room) }
+}
+
+// awaitListener rings until somebody in the room can hear the caller.
+func (c *Call) awaitListener(room string) step {
+	ready, cancel := c.x.whenHeard(room)
+	defer cancel()
+	timeout := time.NewTimer(c.x.ReadyTimeout)
+	defer timeout.Stop()
+	for {
+		select {
+		case <-ready:
+			return func() step { return c.answer(room) }
+		case <-timeout.C:
+			return c.otherwise()
+		case f := <-c.ask:
+			f()
+		case e := <-c.stop:
+			return c.ended(e)
+		case e, ok := <-c.events:
+			if next, gone := c.gone(e, ok); gone {
+				return next
+			}
+		}
+	}
+}
+
+// otherwise takes the route's else after a target that could not take the call.
+func (c *Call) otherwise() step {
+	if t := c.decision.Else; t != nil {
+		c.decision.Else = nil
+		return c.target(*t)
+	}
+	return c.over(CauseNoAnswer, "nobody in the room was ready to listen")
+}
+
+// answer seats the caller and accepts the call.
+func (c *Call) answer(room string) step {
+	if err := c.sit(room); err != nil {
+		return c.over(CauseInternal, err.Error())
+	}
+	if err := c.line.Answer(); err != nil {
+		return c.over(CauseSignalling, "answering: "+err.Error())
+	}
+	timeout := time.NewTimer(ackTimeout)
+	defer timeout.Stop()
+	for {
+		select {
+		case <-timeout.C:
+			return c.over(CauseSignalling, "the answer was never acknowledged")
+		case f := <-c.ask:
+			f()
+		case e := <-c.stop:
+			return c.ended(e)
+		case e, ok := <-c.events:
+			if next, gone := c.gone(e, ok); gone {
+				return next
+			}
+			if e.Kind == LineAnswered {
+				return c.answered
+			}
+		}
+	}
+}
+
+// dialing: an outbound call leaves.
+func (c *Call) dialing() step {
+	rec := c.Record()
+	line, err := c.x.Dialer.Dial(DialSpec{
+		CallID: c.id, Trunk: c.trunk, To: rec.To, From: rec.From, Headers: c.headers, RingTimeout: c.ring,
+	})
+	if err != nil {
+		return c.over(CauseUnreachable, err.Error())
+	}
+	c.attach(line)
+	c.note(func(r *CallRecord) { r.State, r.SIPCallID = StateDialing, line.SIPCallID() })
+	return c.progress
+}
+
+// progress: the called side has not answered yet.
+func (c *Call) progress() step {
+	for {
+		select {
+		case f := <-c.ask:
+			f()
+		case e := <-c.stop:
+			return c.ended(e)
+		case e, ok := <-c.events:
+			if next, gone := c.gone(e, ok); gone {
+				return next
+			}
+			switch e.Kind {
+			case LineRinging:
+				c.to(StateRinging, "call.ringing")
+			case LineEarly:
+				c.note(func(r *CallRecord) { r.State = StateEarly })
+				if err := c.sit(c.Record().Room); err != nil {
+					return c.over(CauseInternal, err.Error())
+				}
+			case LineAnswered:
+				if err := c.sit(c.Record().Room); err != nil {
+					return c.over(CauseInternal, err.Error())
+				}
+				return c.answered
+			}
+		}
+	}
+}
+
+func (c *Call) answered() step {
+	now := time.Now().UTC()
+	c.note(func(r *CallRecord) { r.AnsweredAt = &now })
+	c.to(StateActive, "call.answered")
+	return c.active
+}
+
+// active: both sides talk, or one holds.
+func (c *Call) active() step {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case now := <-second.C:
+			if c.silent(now) {
+				return c.over(CauseMediaTimeout, "no RTP came from the phone for "+c.x.MediaTimeout.String())
+			}
+		case d := <-c.keys:
+			c.digit(d)
+		case f := <-c.ask:
+			f()
+		case e := <-c.stop:
+			return c.ended(e)
+		case e, ok := <-c.events:
+			if next, gone := c.gone(e, ok); gone {
+				return next
+			}
+			c.changed(e)
+		}
+	}
+}
+
+// changed follows what the peer did to the dialog.
+func (c *Call) changed(e LineEvent) {
+	switch e.Kind {
+	case LineHeld:
+		c.seat.hold(true)
+		c.to(StateHeld, "call.held")
+	case LineResumed:
+		c.seat.hold(false)
+		c.recode()
+		c.to(StateActive, "call.resumed")
+	case LineRenegotiated:
+		c.recode()
+	}
+}
+
+// recode follows a codec that a re-INVITE has changed.
+func (c *Call) recode() {
+	p := c.line.Media().Params()
+	c.sink.Recode(p.Codec, p.Ptime)
+	c.note(func(r *CallRecord) { r.Codec = p.Codec.String() })
+}
+
+// silent measures the leg, and reports whether its RTP has stopped for too long.
+func (c *Call) silent(now time.Time) bool {
+	m := c.line.Media()
+	q := m.Quality()
+	c.seat.SetQuality(q)
+	c.note(func(r *CallRecord) { r.Quality = &q })
+	return c.x.MediaTimeout > 0 && c.Record().State == StateActive && m.Params().Receive &&
+		now.Sub(m.LastReceived()) > c.x.MediaTimeout
+}
+
+func (c *Call) digit(d rtp.Digit) {
+	c.emit("dtmf.received", map[string]any{
+		"digit": string(d.Key), "duration_ms": d.Duration.Milliseconds(), "participant": c.seat.ID(),
+	})
+}
+
+// sit takes the phone's seat in a room and connects its media both ways.
+func (c *Call) sit(room string) error {
+	if c.seat != nil {
+		return nil
+	}
+	r, err := c.x.OpenRoom(room)
+	if err != nil {
+		return err
+	}
+	rec, m := c.Record(), c.line.Media()
+	p := m.Params()
+	seat, err := r.Join(JoinSpec{
+		Identity: phoneIdentity(rec), Name: phoneIdentity(rec), Kind: KindPhone, Role: RoleGuest, CallID: c.id,
+	})
+	if err != nil {
+		return err
+	}
+	c.seat = seat
+	codec := p.Codec
+	if codec == media.NoCodec { // a late offer: the answer comes with the ACK
+		codec = media.PCMU
+	}
+	if c.source, err = seat.Publish(TrackSpec{ID: "phone", Codec: codec}); err != nil {
+		return err
+	}
+	c.sink = seat.Listen(m, codec, p.Ptime)
+	m.Receive(c.source.Push, func(d rtp.Digit) {
+		select {
+		case c.keys <- d:
+		default: // 64 keys wait: the call is stuck, not the caller's fingers
+		}
+	})
+	c.note(func(r *CallRecord) { r.Room, r.Codec = room, codec.String() })
+	return nil
+}
+
+func phoneIdentity(rec CallRecord) string {
+	number := rec.From
+	if rec.Direction == Outbound {
+		number = rec.To
+	}
+	if number == "" {
+		return "anonymous"
+	}
+	return number
+}
+
+// gone reports whether the Line has ended, and why.
+func (c *Call) gone(e LineEvent, ok bool) (step, bool) {
+	switch {
+	case !ok:
+		return c.ended(ending{cause: CauseSignalling, reason: "the line was lost", byPeer: true}), true
+	case e.Kind == LineEnded:
+		return c.ended(ending{cause: e.Cause, code: e.SIPCode, reason: e.Reason, byPeer: true}), true
+	}
+	return nil, false
+}
+
+func (c *Call) over(cause Cause, reason string) step {
+	return c.ended(ending{cause: cause, reason: reason})
+}
+
+func (c *Call) ended(e ending) step {
+	c.end = e
+	return nil
+}
+
+// exit is the one way out of a call.
+func (c *Call) exit() {
+	now := time.Now().UTC()
+	if c.line != nil {
+		c.leave()
+	}
+	c.note(func(r *CallRecord) {
+		r.State, r.EndedAt, r.Cause, r.Reason = StateEnded, &now, c.end.cause, c.end.reason
+		if c.end.code != 0 {
+			r.SIPCode = c.end.code
+		}
+	})
+	c.x.mu.Lock()
+	delete(c.x.calls, c.id)
+	c.x.mu.Unlock()
+	close(c.done)
+	rec := c.Record()
+	c.log.Info("call ended", "cause", rec.Cause, "reason", rec.Reason, "room", rec.Room, "code", rec.SIPCode)
+	if c.x.Recorded != nil {
+		c.x.Recorded(cdrOf(rec))
+	}
+	c.emit("call.ended", map[string]any{"cause": string(rec.Cause), "reason": rec.Reason, "sip_code": rec.SIPCode})
+}
+
+// leave takes the media out of the room and ends the Line.
+func (c *Call) leave() {
+	m := c.line.Media()
+	if m != nil {
+		q := m.Quality()
+		c.note(func(r *CallRecord) { r.Quality = &q })
+		m.Receive(nil, nil)
+	}
+	if c.seat != nil {
+		c.seat.Leave()
+	}
+	if !c.end.byPeer {
+		c.line.End(c.end.cause, c.end.reason)
+		c.drainLine()
+	}
+}
+
+// drainLine waits for the Line's own end, so that its response code is known.
+func (c *Call) drainLine() {
+	timeout := time.NewTimer(5 * time.Second)
+	defer timeout.Stop()
+	for {
+		select {
+		case e, ok := <-c.events:
+			if !ok {
+				return
+			}
+			if e.Kind == LineEnded {
+				c.end.code = e.SIPCode
+				return
+			}
+		case <-timeout.C:
+			return
+		}
+	}
+}
+
+func cdrOf(rec CallRecord) CDR {
+	d := CDR{CallRecord: rec}
+	until := *rec.EndedAt
+	if rec.AnsweredAt != nil {
+		d.DurationMS = rec.EndedAt.Sub(*rec.AnsweredAt).Milliseconds()
+		until = *rec.AnsweredAt
+	}
+	d.RingMS = until.Sub(rec.CreatedAt).Milliseconds()
+	return d
+}
+
+// Record returns the call as outsiders see it.
+func (c *Call) Record() CallRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rec
+}
+
+func (c *Call) note(f func(r *CallRecord)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.rec)
+}
+
+func (c *Call) to(s State, event string) {
+	c.note(func(r *CallRecord) { r.State = s })
+	c.emit(event, nil)
+}
+
+// emit publishes an event of this call with the call as it stands.
+func (c *Call) emit(kind string, data map[string]any) {
+	rec := c.Record()
+	if data == nil {
+		data = map[string]any{}
+	}
+	if kind != "dtmf.received" {
+		data["call"] = rec
+	}
+	c.x.emit(Event{Type: kind, CallID: c.id, Room: rec.Room, Data: data})
+}
+
+// do runs f in the call's goroutine and waits for it.
+func (c *Call) do(ctx context.Context, f func() error) error {
+	answer := make(chan error, 1)
+	select {
+	case c.ask <- func() { answer <- f() }:
+		return <-answer
+	case <-c.done:
+		return refuse(NotFound, "id", "call %s has ended", c.id)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,84 @@
+package bridge
+
+import (
+	"sync"
+
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/transcode"
+)
+
+// kneeLevel is where the soft limiter begins, and fullScale what it never passes.
+const kneeLevel, fullScale = 24576, 32767
+
+// mixBuffer mixes one sink's sound, beat by beat.
+type mixBuffer struct {
+	mu      sync.Mutex // held by the beat while it mixes; taken before Source.mu and Sink.mu
+	sum     [media.FrameSamples]int32
+	frame   [media.FrameSamples]int16
+	pcm     [longestPacket]int16 // sound that waits for a full packet
+	n       int
+	packets [4][]int16
+	out     [transcode.MaxPayload]byte
+	encoder transcode.Encoder
+}
+
+func (m *mixBuffer) clear() { clear(m.sum[:]) }
+
+func (m *mixBuffer) add(frame []int16) {
+	for i, v := range frame {
+		m.sum[i] += int32(v)
+	}
+}
+
+// limited returns the sum, bent softly above kneeLevel so that it never clips.
+func (m *mixBuffer) limited() []int16 {
+	const room = fullScale - kneeLevel
+	for i, v := range m.sum {
+		if over := v - kneeLevel; over > 0 {
+			v = kneeLevel + room*over/(room+over)
+		} else if over := -v - kneeLevel; over > 0 {
+			v = -kneeLevel - room*over/(room+over)
+		}
+		m.frame[i] = int16(v)
+	}
+	return m.frame[:]
+}
+
+// gather adds a beat's sound to what waits and returns the packets of the given
+// number of samples that are full; 0 takes the beat as it is.
+func (m *mixBuffer) gather(frame []int16, samples int) [][]int16 {
+	if samples == 0 || samples == len(frame) && m.n == 0 {
+		m.packets[0] = frame
+		return m.packets[:1]
+	}
+	if m.n >= samples { // handed out last time
+		m.n = copy(m.pcm[:], m.pcm[m.n/samples*samples:m.n])
+	}
+	m.n += copy(m.pcm[m.n:], frame)
+	full := min(m.n/samples, len(m.packets))
+	for i := range full {
+		m.packets[i] = m.pcm[i*samples : (i+1)*samples]
+	}
+	return m.packets[:full]
+}
+
+func (m *mixBuffer) encode(codec media.Codec, opus transcode.OpusSettings, pcm []int16) ([]byte, error) {
+	if m.encoder == nil {
+		e, err := transcode.NewEncoder(codec, media.NarrowbandHz, opus)
+		if err != nil {
+			return nil, err
+		}
+		m.encoder = e
+	}
+	n, err := m.encoder.Encode(pcm, m.out[:])
+	return m.out[:n], err
+}
+
+func (m *mixBuffer) release() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.encoder != nil {
+		m.encoder.Close()
+		m.encoder = nil
+	}
+}

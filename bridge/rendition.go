@@ -1,0 +1,124 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/transcode"
+)
+
+// renditionIdle is how long an encoder without subscribers is kept.
+const renditionIdle = 5 * time.Second
+
+// rendition is a Source encoded in one codec, shared by all Sinks that want it.
+// Its encoder is guarded by the Source's mutex.
+type rendition struct {
+	codec media.Codec
+	frame int // samples per packet; 0: as the sound comes, cut into what Opus takes
+	opus  transcode.OpusSettings
+	sinks []*Sink // replaced with the fan-out, never changed in place
+
+	state *encoding
+}
+
+// encoding is what a rendition keeps while fan-outs come and go.
+type encoding struct {
+	encoder transcode.Encoder
+	pcm     [longestPacket * 2]int16 // sound that waits for a full packet
+	n       int
+	at      int64 // position of pcm[0]
+	out     [transcode.MaxPayload]byte
+	used    time.Time
+}
+
+// push encodes sound once and sends it to every sink that the source drives.
+func (r *rendition) push(s *Source, d sound) {
+	if !r.wanted(s) {
+		return
+	}
+	if r.codec == media.Opus {
+		if d.made { // browsers conceal better themselves: the gap stays a gap
+			return
+		}
+		r.pushOpus(s, d)
+		return
+	}
+	r.pushFramed(s, d)
+}
+
+func (r *rendition) wanted(s *Source) bool {
+	for _, k := range r.sinks {
+		if r.feeds(s, k) {
+			return true
+		}
+	}
+	return false
+}
+
+// feeds reports whether sink k, which subscribes to r, is to get r's payload now.
+func (r *rendition) feeds(s *Source, k *Sink) bool {
+	return k.driver.Load() == s && !k.passes(s.coding, s.packet)
+}
+
+// pushOpus encodes at once: 10, 20, 40 and 60 ms as one frame, the rest cut.
+func (r *rendition) pushOpus(s *Source, d sound) {
+	lost := d.lost
+	for pcm, at := d.pcm, d.at; len(pcm) >= 80; {
+		n := opusCut(len(pcm))
+		r.send(s, pcm[:n], at, lost, d.marker && at == d.at)
+		pcm, at, lost = pcm[n:], at+int64(n), 0
+	}
+}
+
+// opusCut returns how many of the samples the next Opus frame takes.
+func opusCut(samples int) int {
+	switch samples {
+	case 80, 160, 320, 480:
+		return samples
+	}
+	if samples > 160 {
+		return 160
+	}
+	return 80
+}
+
+// pushFramed gathers sound into packets of one length, as G.711 peers ask for.
+func (r *rendition) pushFramed(s *Source, d sound) {
+	e, frame := r.state, r.frame
+	if frame == 0 {
+		frame = len(d.pcm)
+	}
+	if e.n > 0 && e.at+int64(e.n) != d.at {
+		e.n = 0 // the timeline jumped: what waited is too short to send
+	}
+	if e.n == 0 {
+		e.at = d.at
+	}
+	e.n += copy(e.pcm[e.n:], d.pcm)
+	done := 0
+	for ; e.n-done >= frame; done += frame {
+		r.send(s, e.pcm[done:done+frame], e.at+int64(done), 0, d.marker && done == 0)
+	}
+	e.n = copy(e.pcm[:], e.pcm[done:e.n])
+	e.at += int64(done)
+}
+
+func (r *rendition) send(s *Source, pcm []int16, at int64, lost int, marker bool) {
+	e := r.state
+	e.used = s.now
+	if e.encoder == nil {
+		var err error
+		if e.encoder, err = transcode.NewEncoder(r.codec, media.NarrowbandHz, r.opus); err != nil {
+			return
+		}
+	}
+	n, err := e.encoder.Encode(pcm, e.out[:])
+	if err != nil {
+		return
+	}
+	for _, k := range r.sinks {
+		if r.feeds(s, k) {
+			k.direct(s, k.join(e.encoder, pcm, e.out[:n]), at, len(pcm), lost, marker, s.now)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/roomline/roomline/media"
+)
+
+// Mute stops or restores the participant's voice. Cameras go on.
+func (p *Participant) Mute(on bool) { p.set(func() { p.seat.muted = on }) }
+
+// SetAway says that the participant's network is lost, or back.
+func (p *Participant) SetAway(on bool) { p.set(func() { p.away = on }) }
+
+// SetHeardBy says whom the participant's voice reaches: HeardByAll,
+// HeardByNobody, HeardByHumans, or the participant with the given id.
+func (p *Participant) SetHeardBy(whom string) { p.set(func() { p.seat.heardBy = whom }) }
+
+// hold makes the participant deaf and dumb while its call is on hold.
+func (p *Participant) hold(on bool) { p.set(func() { p.seat.held = on }) }
+
+func (p *Participant) set(f func()) {
+	p.x.change(func(c *change) {
+		if p.left {
+			return
+		}
+		f()
+		p.room.rewireLocked()
+		c.changed(p.room)
+	})
+}
+
+// CanHangUp reports whether the participant may end another's call.
+func (p *Participant) CanHangUp(other *Participant) bool {
+	return p == other || p.spec.Role.HangsUp()
+}
+
+// SetQuality stores how well the participant's media travels.
+func (p *Participant) SetQuality(q media.Quality) { p.quality.Store(&q) }
+
+func (p *Participant) remoteLoss() float64 {
+	if q := p.quality.Load(); q != nil {
+		return q.RemoteLoss
+	}
+	return 0
+}
+
+func (p *Participant) speakingLocked(now time.Time) bool {
+	for _, s := range p.sources {
+		if s.codec.Audio() && !p.seat.muted && s.level.speaking(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// Record returns the participant as outsiders see it.
+func (p *Participant) Record() ParticipantRecord {
+	x := p.x
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return p.recordLocked(time.Now())
+}
+
+func (p *Participant) recordLocked(now time.Time) ParticipantRecord {
+	rec := ParticipantRecord{
+		ID: p.id, Identity: p.spec.Identity, Name: p.spec.Name, Kind: p.spec.Kind, Role: p.spec.Role,
+		Person: p.seat.person, CallID: p.spec.CallID, JoinedAt: p.joined, Muted: p.seat.muted, Away: p.away,
+		Held: p.seat.held, Speaking: p.speakingLocked(now), LevelDB: silentDB,
+		Hears: []string{}, Tracks: []TrackRecord{}, Quality: p.quality.Load(),
+	}
+	for _, s := range p.sources {
+		rec.Tracks = append(rec.Tracks, TrackRecord{ID: s.id, Kind: kindOf(s.codec), Codec: s.codec.String()})
+		if s.codec.Audio() {
+			rec.LevelDB = max(rec.LevelDB, s.level.read(now))
+		}
+	}
+	for _, k := range p.sinks {
+		rec.Road = k.Road()
+	}
+	for _, m := range p.room.members {
+		if hears(&p.seat, &m.seat) {
+			rec.Hears = append(rec.Hears, m.id)
+		}
+	}
+	return rec
+}
+
+func kindOf(c media.Codec) string {
+	if c.Video() {
+		return "video"
+	}
+	return "audio"
+}
