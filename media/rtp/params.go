@@ -1,7 +1,9 @@
 package rtp
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/roomline/roomline/media"
@@ -26,4 +28,76 @@ type Params struct {
 	Ptime            time.Duration // of what we send, 10 to 60 ms; 0 means 20 ms
 	Latch            bool          // the signalled address may be wrong (NAT): learn it
 	Send, Receive    bool
+}
+
+// agreed is Params made ready for the road; it never changes.
+type agreed struct {
+	Params
+	codecs [128]media.Codec // by payload type
+	noise  int              // payload type of comfort noise, -1: not agreed
+}
+
+func agree(p Params, local netip.Addr) (*agreed, error) {
+	if p.Ptime == 0 {
+		p.Ptime = media.FrameDuration
+	}
+	p.Remote, p.RemoteRTCP = unmap(p.Remote), unmap(p.RemoteRTCP)
+	if err := p.check(local); err != nil {
+		return nil, err
+	}
+	if !p.RemoteRTCP.IsValid() && usable(p.Remote) {
+		p.RemoteRTCP = netip.AddrPortFrom(p.Remote.Addr(), p.Remote.Port()+1)
+	}
+	p.Accept = slices.Clone(p.Accept)
+	a := &agreed{Params: p, noise: -1}
+	for _, pc := range p.Accept {
+		a.codecs[pc.PayloadType] = pc.Codec
+		if pc.Codec == media.ComfortNoise {
+			a.noise = int(pc.PayloadType)
+		}
+	}
+	return a, nil
+}
+
+func (p *Params) check(local netip.Addr) error {
+	remote := p.Remote.Addr()
+	switch {
+	case p.Ptime < 10*time.Millisecond || p.Ptime > 60*time.Millisecond:
+		return fmt.Errorf("ptime of %v: want 10 to 60 ms", p.Ptime)
+	case p.PayloadType > 127 || p.EventPayloadType > 127:
+		return fmt.Errorf("payload types %d and %d: want 0 to 127", p.PayloadType, p.EventPayloadType)
+	case p.Send && usable(p.Remote) && !p.Codec.Audio():
+		return fmt.Errorf("codec %s carries no sound to send", p.Codec)
+	case usable(p.Remote) && remote.Is4() != local.Is4():
+		return fmt.Errorf("peer's address %s is not of the family of ours, %s", remote, local)
+	}
+	for _, pc := range p.Accept {
+		if pc.PayloadType > 127 {
+			return fmt.Errorf("payload type %d of %s: want 0 to 127", pc.PayloadType, pc.Codec)
+		}
+	}
+	return nil
+}
+
+// numberOf returns the payload type for a codec towards the peer.
+func (a *agreed) numberOf(c media.Codec) (uint8, bool) {
+	switch {
+	case c == a.Codec:
+		return a.PayloadType, true
+	case c == media.TelephoneEvent:
+		return a.EventPayloadType, a.EventsAgreed
+	case c == media.ComfortNoise:
+		return uint8(a.noise), a.noise >= 0
+	}
+	return 0, false
+}
+
+// usable reports whether packets can be sent there: 0.0.0.0 is the old way to
+// say hold (RFC 3264 section 8.4), port 0 says no stream.
+func usable(a netip.AddrPort) bool {
+	return a.IsValid() && !a.Addr().IsUnspecified() && a.Port() != 0
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }

@@ -1,30 +1,174 @@
 package rtp
 
 import (
+	"math/bits"
 	"time"
 
 	"github.com/roomline/roomline/media"
 )
 
 // Reorder puts packets back in order. It holds packets only while one is
-// missing before them. Not safe for concurrent use.
-type Reorder struct{}
+// missing before them, at most a few and not for long; what is in order passes
+// through untouched. Not safe for concurrent use.
+type Reorder struct {
+	wait    time.Duration
+	most    int          // packets held
+	held    []heldPacket // slots, by sequence number modulo their count, a power of two so that it wraps with the numbers
+	count   int
+	next    uint16 // the number that is due
+	started bool
+	late    int    // packets in a row that came too late
+	lateAt  uint16 // the number of the last of them
+}
 
-// NewReorder makes a Reorder that holds at most max packets (1 to 32) and none
-// longer than wait.
-func NewReorder(max int, wait time.Duration) *Reorder { return &Reorder{} }
+type heldPacket struct {
+	packet media.Packet
+	buffer []byte // backs packet.Payload, kept for the next one
+	used   bool
+}
+
+// After this many packets in a row that are too late, the peer numbers anew.
+const lateRun = 8
+
+// NewReorder makes a Reorder that holds up to most packets (kept within 1 to
+// 32) and none longer than wait.
+func NewReorder(most int, wait time.Duration) *Reorder {
+	most = max(1, min(32, most))
+	slots := 1 << bits.Len(uint(most-1))
+	return &Reorder{wait: wait, most: most, held: make([]heldPacket, slots)}
+}
 
 // Push takes the next packet as it arrived and emits what is in order now;
 // lost is the number of packets given up right before the emitted one.
-// Duplicates and packets that come too late are dropped. Held packets are
-// copies; an emitted packet is valid during emit only.
-func (r *Reorder) Push(p *media.Packet, emit func(p *media.Packet, lost int)) {}
+// Duplicates and packets that come too late are dropped. A peer that numbers
+// anew, by a jump of 100 back or of 3000 ahead, is followed without a loss.
+// Held packets are copies; an emitted packet is valid during emit only.
+func (r *Reorder) Push(p *media.Packet, emit func(p *media.Packet, lost int)) {
+	ahead := p.SequenceNumber - r.next
+	switch {
+	case !r.started:
+		r.pass(p, 0, emit)
+	case ahead == 0:
+		r.pass(p, 0, emit)
+		r.release(emit)
+	case ahead < maxDropout:
+		r.hold(p, emit)
+	case ahead >= 65535-maxMisorder && !r.anew(p.SequenceNumber):
+		return // late or twice
+	default:
+		r.drain(emit)
+		r.pass(p, 0, emit)
+	}
+	r.late = 0
+}
 
 // Flush gives up on gaps that have been waited for long enough at now.
-func (r *Reorder) Flush(now time.Time, emit func(p *media.Packet, lost int)) {}
+func (r *Reorder) Flush(now time.Time, emit func(p *media.Packet, lost int)) {
+	for r.count > 0 && now.Sub(r.first().packet.Arrived) >= r.wait {
+		r.skip(emit)
+	}
+}
 
 // Deadline returns when Flush would emit something, zero if nothing is held.
-func (r *Reorder) Deadline() time.Time { return time.Time{} }
+func (r *Reorder) Deadline() time.Time {
+	if r.count == 0 {
+		return time.Time{}
+	}
+	return r.first().packet.Arrived.Add(r.wait)
+}
 
 // Reset forgets everything.
-func (r *Reorder) Reset() {}
+func (r *Reorder) Reset() {
+	for i := range r.held {
+		r.held[i].used = false
+	}
+	r.count, r.late, r.started = 0, 0, false
+}
+
+func (r *Reorder) pass(p *media.Packet, lost int, emit func(p *media.Packet, lost int)) {
+	r.next, r.started = p.SequenceNumber+1, true
+	emit(p, lost)
+}
+
+// hold keeps a packet that came before its turn; when it does not fit, gaps are
+// given up until it does.
+func (r *Reorder) hold(p *media.Packet, emit func(p *media.Packet, lost int)) {
+	for r.count > 0 && int(p.SequenceNumber-r.next) > r.most {
+		r.skip(emit)
+	}
+	switch ahead := int(p.SequenceNumber - r.next); {
+	case ahead == 0:
+		r.pass(p, 0, emit)
+		r.release(emit)
+	case ahead > r.most: // a gap that no waiting would bring back
+		r.pass(p, ahead, emit)
+	default:
+		r.keep(p)
+		if r.count == r.most { // full: the missing one is not worth more delay
+			r.skip(emit)
+		}
+	}
+}
+
+func (r *Reorder) keep(p *media.Packet) {
+	slot := &r.held[int(p.SequenceNumber)%len(r.held)]
+	if slot.used {
+		return // twice
+	}
+	slot.buffer = append(slot.buffer[:0], p.Payload...)
+	slot.packet, slot.used = *p, true
+	slot.packet.Payload = slot.buffer
+	r.count++
+}
+
+// skip gives up what is missing before the first held packet.
+func (r *Reorder) skip(emit func(p *media.Packet, lost int)) {
+	slot := r.first()
+	lost := int(slot.packet.SequenceNumber - r.next)
+	slot.used = false
+	r.count--
+	r.pass(&slot.packet, lost, emit)
+	r.release(emit)
+}
+
+// release emits the held packets whose turn it is.
+func (r *Reorder) release(emit func(p *media.Packet, lost int)) {
+	for r.count > 0 {
+		slot := &r.held[int(r.next)%len(r.held)]
+		if !slot.used || slot.packet.SequenceNumber != r.next {
+			return
+		}
+		slot.used = false
+		r.count--
+		r.pass(&slot.packet, 0, emit)
+	}
+}
+
+func (r *Reorder) drain(emit func(p *media.Packet, lost int)) {
+	for r.count > 0 {
+		r.skip(emit)
+	}
+}
+
+// first returns the held packet that is due first; there is one.
+func (r *Reorder) first() *heldPacket {
+	var best *heldPacket
+	for i := range r.held {
+		slot := &r.held[i]
+		if slot.used && (best == nil || slot.packet.SequenceNumber-r.next < best.packet.SequenceNumber-r.next) {
+			best = slot
+		}
+	}
+	return best
+}
+
+// anew reports whether late packets follow each other for so long that they are
+// a new numbering rather than late.
+func (r *Reorder) anew(sequence uint16) bool {
+	if sequence != r.lateAt+1 {
+		r.late = 0
+	}
+	r.lateAt = sequence
+	r.late++
+	return r.late >= lateRun
+}
