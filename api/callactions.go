@@ -60,6 +60,9 @@ func (s *Server) act(ctx context.Context, id string, do func(context.Context, Li
 		if errors.As(err, &ours) {
 			return nil, err
 		}
+		if call.Record().State == bridge.StateEnded {
+			return nil, hasEnded()
+		}
 		return nil, s.fromBridge(ctx, err)
 	}
 	return &one[bridge.CallRecord]{Body: call.Record()}, nil

@@ -173,5 +173,8 @@ func (s *Server) live(ctx context.Context, id string) (LiveCall, error) {
 	if _, err := s.call(ctx, id); err != nil {
 		return nil, err
 	}
-	return nil, problem(http.StatusConflict, "this call has ended")
+	return nil, hasEnded()
 }
+
+// hasEnded is the answer to whoever steers a call too late.
+func hasEnded() error { return problem(http.StatusConflict, "this call has ended") }

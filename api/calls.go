@@ -171,7 +171,7 @@ func (s *Server) getCall(ctx context.Context, in *named) (*one[bridge.CallRecord
 // hangUp ends a live call; one that has ended stays so.
 func (s *Server) hangUp(ctx context.Context, in *named) (*none, error) {
 	if call, ok := s.exchange.Live(in.ID); ok {
-		call.Hangup(bridge.CauseNormal, "hung up through the API")
+		call.Hangup(bridge.CauseNone, "hung up through the API")
 		return nil, nil
 	}
 	_, err := s.call(ctx, in.ID)
