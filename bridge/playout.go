@@ -26,11 +26,10 @@ type playout struct {
 	write  int64
 	open   bool // somebody mixes this source
 
-	concealed int        // samples made up in a row
-	spare     int        // least depth seen in this window, in samples
-	beats     int        // of the window so far
-	history   [400]int16 // last sound taken, for concealment
-	total     uint64     // samples made up since the start
+	concealed int    // samples made up in a row
+	spare     int    // least depth seen in this window, in samples
+	beats     int    // of the window so far
+	total     uint64 // samples made up since the start
 }
 
 func (p *playout) depth() int { return int(p.write - p.read) }
@@ -38,6 +37,9 @@ func (p *playout) depth() int { return int(p.write - p.read) }
 // start begins taking at the newest sound: what came before has been heard on
 // the direct road.
 func (p *playout) start() {
+	if p.open {
+		return
+	}
 	p.read, p.open = p.write, true
 	p.spare, p.beats, p.concealed = playoutSize, 0, 0
 }
@@ -64,76 +66,93 @@ func (p *playout) put(at int64, pcm []int16) {
 	if over := int64(p.depth()) - limit; over > 0 {
 		p.read += over
 	}
+	if !p.open { // the direct road carries it; here it is history, for concealment
+		p.read = p.write
+	}
 }
 
 // take fills one frame and reports whether any of it is real.
 func (p *playout) take(frame []int16) bool {
 	n := min(p.depth(), len(frame))
-	for i := range n {
-		frame[i] = p.buf[(p.read+int64(i))&(playoutSize-1)]
-	}
-	p.read += int64(n)
 	if n > 0 && p.concealed > 0 {
-		p.blend(frame[:n])
+		p.blend(n)
 		p.concealed = 0
 	}
-	p.remember(frame[:n])
 	if n < len(frame) {
-		p.conceal(frame[n:])
-		p.remember(frame[n:])
+		p.conceal(len(frame) - n)
 	}
+	for i := range frame {
+		frame[i] = p.at(p.read + int64(i))
+	}
+	p.read += int64(len(frame))
 	p.adapt()
 	return n > 0
 }
 
-func (p *playout) remember(pcm []int16) {
-	copy(p.history[:], p.history[len(pcm):])
-	copy(p.history[len(p.history)-len(pcm):], pcm)
-}
-
-// conceal repeats the last pitch period, from 60 ms on with a fade to silence.
-func (p *playout) conceal(out []int16) {
-	if p.concealed >= fadeTo {
-		clear(out)
-		return
-	}
-	lag := p.pitch()
-	for i := range out {
-		out[i] = p.repeated(lag, i)
-		p.concealed++
-	}
-	p.total += uint64(len(out))
-}
+func (p *playout) at(pos int64) int16     { return p.buf[pos&(playoutSize-1)] }
+func (p *playout) set(pos int64, v int16) { p.buf[pos&(playoutSize-1)] = v }
 
 // Concealment keeps its level until fadeFrom and is silent from fadeTo on, in samples.
 const fadeFrom, fadeTo = 480, 960
 
-func (p *playout) repeated(lag, i int) int16 {
-	gain := 256 - 256*max(0, min(p.concealed-fadeFrom, fadeTo-fadeFrom))/(fadeTo-fadeFrom)
-	return int16(int(p.history[len(p.history)-lag+i%lag]) * gain / 256)
+// conceal adds n samples that repeat the last pitch period, from 60 ms on with a fade to silence.
+func (p *playout) conceal(n int) {
+	lag := int64(0)
+	if p.concealed < fadeTo {
+		lag = int64(p.pitch(p.write))
+	}
+	for range n {
+		p.set(p.write, p.repeated(p.write, lag))
+		p.write++
+		p.concealed++
+	}
+	p.total += uint64(n)
 }
 
-// blend fades over 5 ms from where concealment had got to into what came after all.
-func (p *playout) blend(frame []int16) {
+// repeated is the concealed sample at a position: the one a period before, faded.
+func (p *playout) repeated(pos, lag int64) int16 {
+	if lag == 0 || p.concealed >= fadeTo {
+		return 0
+	}
+	v := int(p.at(pos - lag))
+	if p.concealed >= fadeFrom {
+		v = v * 250 / 256 // compounds with every period
+	}
+	return int16(v)
+}
+
+// blend fades over 5 ms from where concealment had got to into what came after
+// all, the n samples at read.
+func (p *playout) blend(n int) {
 	if p.concealed >= fadeTo {
 		return
 	}
-	n, lag := min(40, len(frame)), p.pitch()
+	n = min(joinSamples, n)
+	lag := int64(p.pitch(p.read))
+	var old [joinSamples]int
 	for i := range n {
-		frame[i] = int16((int(p.repeated(lag, i))*(n-i) + int(frame[i])*i) / n)
+		old[i] = int(p.at(p.read + int64(i)%lag - lag))
+	}
+	for i := range n {
+		pos := p.read + int64(i)
+		p.set(pos, int16((old[i]*(n-i)+int(p.at(pos))*i)/n))
 	}
 }
 
-// pitch finds the lag, 2.5 to 15 ms, at which the history repeats itself best.
-func (p *playout) pitch() int {
+// pitch finds the lag, 2.5 to 15 ms, at which the sound before a position
+// repeats itself best.
+func (p *playout) pitch(before int64) int {
 	const least, most, span = 20, 120, 160
-	h := p.history[:]
-	best, bestScore := most, float64(0)
+	var h [most + span]float64
+	for i := range h {
+		h[i] = float64(p.at(before - int64(len(h)-i)))
+	}
+	best, bestScore := most, 0.0
 	for lag := least; lag <= most; lag++ {
 		var cross, energy float64
-		for i := len(h) - span; i < len(h); i += 2 {
-			cross += float64(h[i]) * float64(h[i-lag])
-			energy += float64(h[i-lag]) * float64(h[i-lag])
+		for i := most; i < len(h); i += 2 {
+			cross += h[i] * h[i-lag]
+			energy += h[i-lag] * h[i-lag]
 		}
 		if cross > 0 && energy > 0 {
 			if score := cross * cross / energy; score > bestScore {
@@ -161,7 +180,7 @@ func (p *playout) adapt() {
 // sound repeats, joined by a cross-fade.
 func (p *playout) cut(slack int) {
 	const fade = 80
-	lag := p.pitch()
+	lag := p.pitch(p.read)
 	n := slack
 	if slack >= lag {
 		n = slack / lag * lag
@@ -182,14 +201,12 @@ func (p *playout) cut(slack int) {
 
 // peek copies what take would give next, without taking it.
 func (p *playout) peek(pcm []int16) {
-	n := min(p.depth(), len(pcm))
-	for i := range n {
-		pcm[i] = p.buf[(p.read+int64(i))&(playoutSize-1)]
-	}
-	if n < len(pcm) && p.concealed < fadeTo {
-		lag := p.pitch()
-		for i := n; i < len(pcm); i++ {
-			pcm[i] = p.repeated(lag, i-n)
+	lag := int64(p.pitch(p.write))
+	for i := range pcm {
+		pos := p.read + int64(i)
+		if over := pos - p.write; over >= 0 {
+			pos = p.write + over%lag - lag
 		}
+		pcm[i] = p.at(pos)
 	}
 }

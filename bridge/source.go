@@ -13,8 +13,10 @@ import (
 const (
 	// activeFor is how long after its last packet a source still counts as a speaker.
 	activeFor = 500 * time.Millisecond
-	// reorderWait is how long a packet waits for the missing one before it.
+	// reorderWait is how long a packet waits for the missing one before it, and
+	// reorderMost how many wait: the next packet but one ends it.
 	reorderWait = 30 * time.Millisecond
+	reorderMost = 2
 	// longestMend is the longest gap that is filled; longer ones stay silent.
 	longestMend = 60 * time.Millisecond * media.NarrowbandHz / time.Second
 	// longestPacket bounds a packet's sound: Opus' 120 ms, in samples.
@@ -67,7 +69,7 @@ type fanout struct {
 }
 
 func newSource(owner *Participant, t TrackSpec) *Source {
-	s := &Source{id: t.ID, codec: t.Codec, owner: owner, keyframe: t.RequestKeyframe, order: rtp.NewReorder(8, reorderWait)}
+	s := &Source{id: t.ID, codec: t.Codec, owner: owner, keyframe: t.RequestKeyframe, order: rtp.NewReorder(reorderMost, reorderWait)}
 	s.fan.Store(&fanout{})
 	return s
 }
@@ -159,10 +161,9 @@ func (s *Source) inOrder(p *media.Packet, lost int) {
 
 // open starts and stops the jitter buffer with the need for it.
 func (s *Source) open(mixed bool) {
-	switch {
-	case mixed && !s.playout.open:
+	if mixed {
 		s.playout.start()
-	case !mixed && s.playout.open:
+	} else {
 		s.playout.stop()
 	}
 }
@@ -234,9 +235,7 @@ type sound struct {
 }
 
 func (s *Source) deliver(f *fanout, d sound) {
-	if s.playout.open {
-		s.playout.put(d.at, d.pcm)
-	}
+	s.playout.put(d.at, d.pcm)
 	for _, r := range f.renditions {
 		r.push(s, d)
 	}
@@ -248,11 +247,8 @@ func (s *Source) beatFrame(beat uint64) []int16 {
 	if s.frameBeat != beat {
 		s.frameBeat = beat
 		s.mu.Lock()
-		if s.playout.open {
-			s.playout.take(s.frame[:])
-		} else {
-			clear(s.frame[:])
-		}
+		s.playout.start()
+		s.playout.take(s.frame[:])
 		s.mu.Unlock()
 	}
 	return s.frame[:]
