@@ -13,8 +13,6 @@ import (
 const (
 	// singleFor is how long one source must be alone before a mixed sink goes back to direct.
 	singleFor = 2 * time.Second
-	// drainFrom is when, before that, the jitter buffers begin to run empty.
-	drainFrom = singleFor - 300*time.Millisecond
 	// fillAfter is how long a phone's stream may be silent before the beat fills it.
 	fillAfter = 100 * time.Millisecond
 	// joinSamples is the length of the cross-fade where the road changes: 5 ms.
@@ -255,15 +253,8 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 	} else if k.single.IsZero() {
 		k.single = now
 	}
-	alone := time.Duration(0)
-	if !k.single.IsZero() {
-		alone = now.Sub(k.single)
-	}
-	if alone >= drainFrom && last != nil {
-		last.drain()
-	}
 	k.sendMixed(frame, now)
-	if alone >= singleFor {
+	if !k.single.IsZero() && now.Sub(k.single) >= singleFor {
 		k.leaveMixed(last)
 	}
 }
@@ -271,6 +262,7 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 func (k *Sink) leaveMixed(last *Source) {
 	var tail [joinSamples]int16
 	if last != nil {
+		last.drain()
 		last.peek(tail[:])
 	}
 	k.mu.Lock()
