@@ -19,6 +19,9 @@ const maxEarlyCandidates = 64
 // ErrCandidates is returned when more candidates came than anybody needs.
 var ErrCandidates = errors.New("too many candidates before the description")
 
+// ErrOfferPending is returned when the last offer has not been answered.
+var ErrOfferPending = errors.New("the last offer has not been answered")
+
 // Receive adds a line on which the other side may send: for offers.
 func (p *Peer) Receive(kind Kind) error {
 	_, err := p.pc.AddTransceiverFromKind(kind.pion(), pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionRecvonly})
@@ -39,11 +42,15 @@ func (p *Peer) SetMaxPlaybackRate(hz int) {
 }
 
 // CreateOffer makes and sets the local offer, with our candidates in it unless
-// the Engine has ICE servers to ask; restart asks for new ICE credentials.
+// the Engine has ICE servers to ask; restart asks for new ICE credentials. One
+// offer may be open at a time, since pion cannot take one back: [ErrOfferPending].
 func (p *Peer) CreateOffer(restart bool) (sdp string, err error) {
 	defer asError("offer", &err)
 	p.negotiating.Lock()
 	defer p.negotiating.Unlock()
+	if p.pc.SignalingState() == pion.SignalingStateHaveLocalOffer {
+		return "", ErrOfferPending
+	}
 	offer, err := p.pc.CreateOffer(&pion.OfferOptions{
 		ICERestart: restart, OfferAnswerOptions: pion.OfferAnswerOptions{ICETricklingSupported: true},
 	})

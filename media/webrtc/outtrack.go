@@ -88,6 +88,16 @@ func (t *OutTrack) stamp(p *media.Packet, now time.Time) pion.TrackLocalWriter {
 	return b.stream
 }
 
+// Splice says that the next packet comes from another numbering: its sequence
+// number will follow the last one sent.
+func (t *OutTrack) Splice() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.sent.packets > 0 {
+		t.follow, t.firstSeq = true, t.sent.highest+1
+	}
+}
+
 // detach ends sending; next is the sequence number after the last one sent.
 func (t *OutTrack) detach() (next uint16, ok bool) {
 	t.mu.Lock()

@@ -308,7 +308,7 @@ func TestConnectionComesBackByItselfAfterALoss(t *testing.T) {
 
 func TestICERestartAfterFailure(t *testing.T) {
 	var cut atomic.Bool
-	fast := Timeouts{Disconnected: 200 * time.Millisecond, Failed: 200 * time.Millisecond, KeepAlive: 50 * time.Millisecond}
+	fast := Timeouts{Disconnected: 500 * time.Millisecond, Failed: time.Second, KeepAlive: 100 * time.Millisecond}
 	server := engine(t, Config{ICELite: true, Timeouts: fast, Listen: lossyListen(&cut)})
 	client := engine(t, Config{Timeouts: fast})
 	got := make(chan packet, 1000)
@@ -462,4 +462,89 @@ func TestAnswererWithoutOurCodecDoesNotSpoilTheRest(t *testing.T) {
 	if err := out.WritePacket(&media.Packet{Codec: media.H264, Payload: []byte{1}}); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestOneOfferAtATime(t *testing.T) {
+	server, client := engine(t, Config{ICELite: true}), engine(t, Config{})
+	hs, cs := listen(nil)
+	s, c := peer(t, server, cs), peer(t, client, PeerConfig{})
+	if err := s.Receive(Audio); err != nil {
+		t.Fatal(err)
+	}
+	offer, err := s.CreateOffer(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CreateOffer(false); !errors.Is(err, ErrOfferPending) {
+		t.Errorf("err = %v", err)
+	}
+	answer, err := c.AcceptOffer(context.Background(), offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AcceptAnswer("v=0"); err == nil {
+		t.Error("a broken answer was accepted")
+	}
+	if err := s.AcceptAnswer(answer); err != nil {
+		t.Fatal("the right answer after a broken one:", err)
+	}
+	waitState(t, hs, Connected)
+}
+
+func TestSpliceGoesOnAfterTheLastNumber(t *testing.T) {
+	track := boundTrack()
+	for _, seq := range []uint16{65534, 65535} {
+		_ = track.WritePacket(&media.Packet{Codec: media.Opus, SequenceNumber: seq})
+	}
+	track.Splice()
+	for i, seq := range []uint16{7000, 7001, 7003} {
+		_ = track.WritePacket(&media.Packet{Codec: media.Opus, SequenceNumber: seq})
+		if want := seq - 7000; track.header.SequenceNumber != want {
+			t.Errorf("packet %d has number %d, want %d", i, track.header.SequenceNumber, want)
+		}
+	}
+}
+
+func TestInspectTellsWhatIsWrong(t *testing.T) {
+	const head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+	const ice = "a=ice-ufrag:aaaa\r\na=ice-pwd:bbbbbbbbbbbbbbbbbbbbbb\r\na=fingerprint:sha-256 00\r\n"
+	for name, c := range map[string]struct{ sdp, want string }{
+		"empty":       {"", "no m-line"},
+		"text":        {"hello", "not a session description"},
+		"no line":     {head + ice, "no m-line"},
+		"no ice":      {head + "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n", "no a=ice-ufrag"},
+		"no mid":      {head + ice + "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", "m-line 1: no a=mid"},
+		"huge":        {strings.Repeat("a", MaxSDP+1), "at most"},
+		"many lines":  {head + ice + strings.Repeat("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", MaxLines+1), "m-lines"},
+		"fingerprint": {head + "a=ice-ufrag:aaaa\r\na=ice-pwd:b\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n", "no a=fingerprint"},
+	} {
+		if _, err := Inspect(c.sdp); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	lines, err := Inspect(head + ice + "m=audio 9 UDP/TLS/RTP/SAVPF 111 0 77\r\na=mid:x\r\na=rtpmap:111 opus/48000/2\r\na=sendonly\r\n" +
+		"m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:y\r\na=rtpmap:96 VP8/90000\r\na=inactive\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, v := lines[0], lines[1]
+	if a.Kind != Audio || a.MID != "x" || !a.Sends || a.Receives || !a.Supports(media.Opus) || !a.Supports(media.PCMU) || len(a.Codecs) != 2 {
+		t.Errorf("audio %+v", a)
+	}
+	if v.Kind != Video || !v.Rejected || v.Sends || v.Receives || !v.Supports(media.VP8) {
+		t.Errorf("video %+v", v)
+	}
+}
+
+func FuzzInspect(f *testing.F) {
+	f.Add("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\na=fingerprint:x\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		lines, err := Inspect(text)
+		if err == nil && len(lines) == 0 {
+			t.Error("no lines and no error")
+		}
+		if out := localSDP(text, 8000); len(out) > len(text)+100*(strings.Count(text, "opus")+strings.Count(strings.ToLower(text), "opus")) {
+			t.Errorf("%d bytes became %d", len(text), len(out))
+		}
+	})
 }
