@@ -13,7 +13,7 @@ import (
 
 // digitsInput is POST /v1/calls/{id}/dtmf.
 type digitsInput struct {
-	named
+	Named
 	Body struct {
 		Digits string `json:"digits" pattern:"^[0-9A-Da-d*#]{1,64}$" patternDescription:"1 to 64 of 0-9 A-D * #"`
 	}
@@ -21,7 +21,7 @@ type digitsInput struct {
 
 // transferInput is POST /v1/calls/{id}/transfer.
 type transferInput struct {
-	named
+	Named
 	Body struct {
 		To    string `json:"to,omitempty" maxLength:"256" doc:"a number or SIP URI"`
 		Room  string `json:"room,omitempty" maxLength:"64"`
@@ -36,7 +36,7 @@ type transferInput struct {
 func (s *Server) actionOperations(a huma.API) {
 	register := func(name, summary string, do func(context.Context, LiveCall) error) {
 		huma.Register(a, operation(name+"-call", http.MethodPost, "/v1/calls/{id}/"+name, summary, 0),
-			func(ctx context.Context, in *named) (*one[bridge.CallRecord], error) { return s.act(ctx, in.ID, do) })
+			func(ctx context.Context, in *Named) (*one[bridge.CallRecord], error) { return s.act(ctx, in.ID, do) })
 	}
 	register("hold", "Put the phone on hold", func(ctx context.Context, c LiveCall) error { return c.Hold(ctx, true) })
 	register("unhold", "Take the phone back from hold", func(ctx context.Context, c LiveCall) error { return c.Hold(ctx, false) })

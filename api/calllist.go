@@ -48,7 +48,7 @@ func (r *recent) all(waiting Backlog) []bridge.CDR {
 
 // listCallsInput is GET /v1/calls.
 type listCallsInput struct {
-	paging
+	Paging
 	State string `query:"state" enum:"queued,dialing,ringing,early,active,held,ended"`
 	Room  string `query:"room" maxLength:"64"`
 	From  string `query:"from" maxLength:"256" doc:"who called, exactly"`

@@ -160,7 +160,7 @@ func created(record bridge.CallRecord, replayed bool, err error) (*createdCall, 
 }
 
 // getCall finds a call wherever it is now.
-func (s *Server) getCall(ctx context.Context, in *named) (*one[bridge.CallRecord], error) {
+func (s *Server) getCall(ctx context.Context, in *Named) (*one[bridge.CallRecord], error) {
 	record, err := s.call(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (s *Server) getCall(ctx context.Context, in *named) (*one[bridge.CallRecord
 }
 
 // hangUp ends a live call; one that has ended stays so.
-func (s *Server) hangUp(ctx context.Context, in *named) (*none, error) {
+func (s *Server) hangUp(ctx context.Context, in *Named) (*none, error) {
 	if call, ok := s.exchange.Live(in.ID); ok {
 		call.Hangup(bridge.CauseNone, "hung up through the API")
 		return nil, nil

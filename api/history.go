@@ -13,7 +13,7 @@ import (
 
 // listCDRsInput is GET /v1/cdrs.
 type listCDRsInput struct {
-	paging
+	Paging
 	Room      string    `query:"room" maxLength:"64"`
 	Trunk     string    `query:"trunk" maxLength:"63"`
 	From      string    `query:"from" maxLength:"256"`
@@ -27,7 +27,7 @@ type listCDRsInput struct {
 
 // listRefusedInput is GET /v1/refused.
 type listRefusedInput struct {
-	paging
+	Paging
 	From  string    `query:"from" maxLength:"256"`
 	To    string    `query:"to" maxLength:"256"`
 	Cause string    `query:"cause" maxLength:"64"`

@@ -44,7 +44,7 @@ func (s *Server) createKey(ctx context.Context, in *keyInput) (*one[newKey], err
 	return &one[newKey]{Body: newKey{Key: key, Secret: secret}}, nil
 }
 
-func (s *Server) listKeys(ctx context.Context, in *paging) (*listOutput[store.Key], error) {
+func (s *Server) listKeys(ctx context.Context, in *Paging) (*listOutput[store.Key], error) {
 	if err := mustAdmin(ctx); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (s *Server) listKeys(ctx context.Context, in *paging) (*listOutput[store.Ke
 	return listed(items, next), nil
 }
 
-func (s *Server) getKey(ctx context.Context, in *named) (*one[store.Key], error) {
+func (s *Server) getKey(ctx context.Context, in *Named) (*one[store.Key], error) {
 	if err := mustAdmin(ctx); err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (s *Server) getKey(ctx context.Context, in *named) (*one[store.Key], error)
 }
 
 // revokeKey ends a key here at once, and on other gateways within 30 s.
-func (s *Server) revokeKey(ctx context.Context, in *named) (*none, error) {
+func (s *Server) revokeKey(ctx context.Context, in *Named) (*none, error) {
 	if err := mustAdmin(ctx); err != nil {
 		return nil, err
 	}

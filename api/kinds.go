@@ -94,7 +94,7 @@ type newItem[T any] struct {
 
 // itemChange is PUT of one object.
 type itemChange[T any] struct {
-	named
+	Named
 	Position int `query:"position" minimum:"-1" default:"-1" doc:"of a route: its place from 0; -1 keeps it"`
 	Body     T
 }
@@ -113,9 +113,9 @@ func registerKind[T any](s *Server, a huma.API, k kind[T]) {
 			return putItem(ctx, s, k, in.Body, in.Position, true)
 		})
 	huma.Register(a, operation("list-"+k.plural, http.MethodGet, path, "List "+k.plural, 0),
-		func(ctx context.Context, in *paging) (*listOutput[T], error) { return listItems(ctx, s, k, in) })
+		func(ctx context.Context, in *Paging) (*listOutput[T], error) { return listItems(ctx, s, k, in) })
 	huma.Register(a, operation("get-"+k.singular, http.MethodGet, path+"/{id}", "Read a "+k.singular, 0),
-		func(ctx context.Context, in *named) (*one[T], error) { return getItem(ctx, s, k, in.ID) })
+		func(ctx context.Context, in *Named) (*one[T], error) { return getItem(ctx, s, k, in.ID) })
 	huma.Register(a, operation("put-"+k.singular, http.MethodPut, path+"/{id}", "Add or replace a "+k.singular, 0),
 		func(ctx context.Context, in *itemChange[T]) (*itemAnswer[T], error) {
 			if k.name(in.Body) != in.ID {
@@ -125,7 +125,7 @@ func registerKind[T any](s *Server, a huma.API, k kind[T]) {
 			return putItem(ctx, s, k, in.Body, in.Position, false)
 		})
 	huma.Register(a, operation("delete-"+k.singular, http.MethodDelete, path+"/{id}", "Delete a "+k.singular, 204),
-		func(ctx context.Context, in *named) (*none, error) { return nil, deleteItem(ctx, s, k, in.ID) })
+		func(ctx context.Context, in *Named) (*none, error) { return nil, deleteItem(ctx, s, k, in.ID) })
 }
 
 // putItem stores one object; mustBeNew makes it a 409 when the name is taken.
@@ -160,7 +160,7 @@ func putItem[T any](ctx context.Context, s *Server, k kind[T], item T, position 
 }
 
 // listItems reads the stored plan.
-func listItems[T any](ctx context.Context, s *Server, k kind[T], in *paging) (*listOutput[T], error) {
+func listItems[T any](ctx context.Context, s *Server, k kind[T], in *Paging) (*listOutput[T], error) {
 	plan, err := s.store.LoadPlan(ctx)
 	if err != nil {
 		return nil, s.storeAway(ctx, err)

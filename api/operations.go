@@ -33,8 +33,9 @@ type listOutput[T any] struct{ Body list[T] }
 // one is the answer with a single thing.
 type one[T any] struct{ Body T }
 
-// paging is the part of a query that every list understands.
-type paging struct {
+// Paging is the part of a query that every list understands. It is exported
+// because huma reads embedded structs only then.
+type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"how many items at most"`
 	Cursor string `query:"cursor" maxLength:"512" doc:"next of the page before"`
 }
@@ -42,8 +43,8 @@ type paging struct {
 // none is the input or answer of a call that has no particulars.
 type none struct{}
 
-// named is a call about one thing that has a name or an id.
-type named struct {
+// Named is a call about one thing that has a name or an id.
+type Named struct {
 	ID string `path:"id" maxLength:"256"`
 }
 

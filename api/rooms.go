@@ -17,14 +17,14 @@ import (
 // tokenTTL is how long a room token is valid unless the request says otherwise.
 const tokenTTL = time.Hour
 
-// roomInput is a call about one room.
-type roomInput struct {
+// RoomInput is a call about one room.
+type RoomInput struct {
 	Room string `path:"room" maxLength:"64"`
 }
 
 // tokenInput is POST /v1/rooms/{room}/tokens.
 type tokenInput struct {
-	roomInput
+	RoomInput
 	Body struct {
 		Identity string `json:"identity" minLength:"1" maxLength:"128" doc:"who this is; WHIP and WHEP with one identity are one person"`
 		Name     string `json:"name,omitempty" maxLength:"128" doc:"what others see; the identity when empty"`
@@ -50,7 +50,7 @@ func (s *Server) roomOperations(a huma.API) {
 }
 
 // listRooms pages by name; the cursor is the last one shown.
-func (s *Server) listRooms(_ context.Context, in *paging) (*listOutput[bridge.RoomRecord], error) {
+func (s *Server) listRooms(_ context.Context, in *Paging) (*listOutput[bridge.RoomRecord], error) {
 	rooms := s.exchange.Rooms()
 	slices.SortFunc(rooms, func(a, b bridge.RoomRecord) int { return cmp.Compare(a.Name, b.Name) })
 	items, next := pageAfter(rooms, in, func(r bridge.RoomRecord) string { return r.Name })
@@ -58,7 +58,7 @@ func (s *Server) listRooms(_ context.Context, in *paging) (*listOutput[bridge.Ro
 }
 
 // pageAfter cuts a page out of a list that is in memory, in an order by key.
-func pageAfter[T any](all []T, in *paging, key func(T) string) (items []T, next string) {
+func pageAfter[T any](all []T, in *Paging, key func(T) string) (items []T, next string) {
 	start := 0
 	if in.Cursor != "" {
 		start = 1 + slices.IndexFunc(all, func(t T) bool { return key(t) == in.Cursor })
@@ -84,7 +84,7 @@ func sortedAfter[T any](all []T, cursor string, key func(T) string) int {
 	return len(all)
 }
 
-func (s *Server) getRoom(_ context.Context, in *roomInput) (*one[bridge.RoomRecord], error) {
+func (s *Server) getRoom(_ context.Context, in *RoomInput) (*one[bridge.RoomRecord], error) {
 	record, ok := s.exchange.RoomRecord(in.Room)
 	if !ok {
 		return nil, notFound("open room", in.Room)

@@ -25,7 +25,7 @@ type webhookInput struct{ Body webhookBody }
 
 // webhookChange is PUT /v1/webhooks/{id}.
 type webhookChange struct {
-	named
+	Named
 	Body webhookBody
 }
 
@@ -114,7 +114,7 @@ func masked(w store.Webhook) store.Webhook {
 	return w
 }
 
-func (s *Server) listWebhooks(ctx context.Context, in *paging) (*listOutput[store.Webhook], error) {
+func (s *Server) listWebhooks(ctx context.Context, in *Paging) (*listOutput[store.Webhook], error) {
 	if err := mustAdmin(ctx); err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (s *Server) listWebhooks(ctx context.Context, in *paging) (*listOutput[stor
 	return listed(items, next), nil
 }
 
-func (s *Server) getWebhook(ctx context.Context, in *named) (*one[store.Webhook], error) {
+func (s *Server) getWebhook(ctx context.Context, in *Named) (*one[store.Webhook], error) {
 	if err := mustAdmin(ctx); err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (s *Server) getWebhook(ctx context.Context, in *named) (*one[store.Webhook]
 	return &one[store.Webhook]{Body: masked(hook)}, nil
 }
 
-func (s *Server) deleteWebhook(ctx context.Context, in *named) (*none, error) {
+func (s *Server) deleteWebhook(ctx context.Context, in *Named) (*none, error) {
 	if err := mustAdmin(ctx); err != nil {
 		return nil, err
 	}
@@ -151,8 +151,8 @@ func (s *Server) deleteWebhook(ctx context.Context, in *named) (*none, error) {
 
 // deliveriesInput is GET /v1/webhooks/{id}/deliveries.
 type deliveriesInput struct {
-	named
-	paging
+	Named
+	Paging
 	State string `query:"state" enum:"pending,done,dead"`
 }
 
