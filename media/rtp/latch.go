@@ -23,10 +23,10 @@ const (
 // Whoever can guess the port before the caller speaks, and the payload type, can
 // still win this race: that is what Latch means, and why it is off by default.
 type latch struct {
-	source  netip.AddrPort // who may speak; while open, where we send
-	open    bool
-	seen    [candidates]candidate
-	learned bool // source was learnt, not signalled
+	source netip.AddrPort // who may speak; while open, where we send
+	open   bool
+	learnt bool // source was learnt, not signalled
+	seen   [candidates]candidate
 }
 
 type candidate struct {
@@ -39,7 +39,7 @@ type candidate struct {
 
 // reset starts over with a signalled address.
 func (l *latch) reset(signalled netip.AddrPort, learn bool) {
-	*l = latch{source: signalled, open: learn && signalled.IsValid()}
+	*l = latch{source: signalled, open: learn && usable(signalled)}
 }
 
 // stranger reports whether a packet of this source is refused without a look into it.
@@ -63,7 +63,7 @@ func (l *latch) accept(from netip.AddrPort, h header, now time.Time) bool {
 	} else if c.packets < latchPackets {
 		return false
 	}
-	l.source, l.open, l.learned = from, false, true
+	l.source, l.open, l.learnt = from, false, true
 	return true
 }
 

@@ -53,15 +53,18 @@ func (s *Session) receivedRTP(b []byte, from netip.AddrPort, now time.Time) {
 		s.takeRTCP(b, from, now, true)
 		return
 	}
-	digit, pressed, sound := s.take(b, from, now)
+	t := s.take(b, from, now)
+	if t.learnt {
+		s.log.Info("RTP comes from another address than signalled", "from", from, "signalled", s.Params().Remote)
+	}
 	to := s.receivers.Load()
 	if to == nil {
 		return
 	}
-	if pressed && to.digit != nil {
-		to.digit(digit)
+	if t.pressed && to.digit != nil {
+		to.digit(t.digit)
 	}
-	if sound && to.packet != nil {
+	if t.sound && to.packet != nil {
 		to.packet(&s.packet)
 	}
 }
@@ -75,25 +78,37 @@ func (s *Session) recovered() {
 	}
 }
 
-// take accounts for one packet and, if it is to be heard, leaves it in s.packet.
-func (s *Session) take(b []byte, from netip.AddrPort, now time.Time) (digit Digit, pressed, sound bool) {
+// taken is what became of one packet.
+type taken struct {
+	digit   Digit
+	pressed bool // digit is a new key
+	sound   bool // s.packet is to be heard
+	learnt  bool // it showed where the peer really is
+}
+
+// take accounts for one packet.
+func (s *Session) take(b []byte, from netip.AddrPort, now time.Time) (t taken) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.agreed.Load()
-	if a == nil || s.in.latch.stranger(from) {
+	if a == nil || s.in.latch.stranger(from) || len(b) > maxPacket {
 		s.in.discarded++
-		return
+		return t
 	}
 	h, payload, err := parse(b)
 	codec := a.codecs[h.payloadType]
-	if err != nil || codec == media.NoCodec || !s.admit(from, h, now) {
+	if err != nil || codec == media.NoCodec || !s.in.latch.accept(from, h, now) {
 		s.in.discarded++
-		return
+		return t
+	}
+	if t.learnt = s.remote.Load() != nil && from != *s.remote.Load(); t.learnt {
+		s.sendTo(from)
+		s.in.rtcp = netip.AddrPortFrom(from.Addr(), from.Port()+1)
 	}
 	how := s.in.reception.add(h)
 	if how == foreign {
 		s.in.discarded++
-		return
+		return t
 	}
 	if how == restart {
 		s.in.timeline.restart(h.sequence)
@@ -102,33 +117,30 @@ func (s *Session) take(b []byte, from netip.AddrPort, now time.Time) (digit Digi
 	s.in.lastReceived = now
 	if codec == media.TelephoneEvent {
 		s.in.timeline.skip(h.sequence)
-		digit, pressed = s.in.digits.push(payload, h.timestamp, h.marker)
-		return digit, pressed && a.Receive, false
+		t.digit, t.pressed = s.in.digits.push(payload, h.timestamp, h.marker)
+		t.pressed = t.pressed && a.Receive
+		return t
 	}
 	s.in.reception.time(h.timestamp, codec.ClockRate(), now)
+	if len(payload) == 0 { // some keep NAT bindings open that way
+		s.in.timeline.skip(h.sequence)
+		return t
+	}
+	t.sound = a.Receive
+	s.deliver(h, codec, payload, how == restart, now)
+	return t
+}
+
+// deliver makes s.packet out of a packet that was accepted. s.mu is held.
+func (s *Session) deliver(h header, codec media.Codec, payload []byte, restarted bool, now time.Time) {
 	s.packet = media.Packet{
 		Codec:          codec,
-		Marker:         h.marker || how == restart,
+		Marker:         h.marker || restarted,
 		SequenceNumber: s.in.timeline.number(h.sequence),
-		Timestamp:      s.in.timeline.stamp(h.timestamp, codec.ClockRate(), how == restart, now),
+		Timestamp:      s.in.timeline.stamp(h.timestamp, codec.ClockRate(), restarted, now),
 		Payload:        payload,
 		Arrived:        now,
 	}
-	return digit, false, a.Receive && len(payload) > 0
-}
-
-// admit asks the latch, and follows the peer when it has learnt its address.
-func (s *Session) admit(from netip.AddrPort, h header, now time.Time) bool {
-	wasOpen := s.in.latch.open
-	if !s.in.latch.accept(from, h, now) {
-		return false
-	}
-	if wasOpen && s.in.latch.learned {
-		s.sendTo(from)
-		s.in.rtcp = netip.AddrPortFrom(from.Addr(), from.Port()+1)
-		s.log.Info("RTP comes from another address than signalled", "from", from, "signalled", s.agreed.Load().Remote)
-	}
-	return true
 }
 
 // strayRTCP reports whether b is RTCP that the peer sent to the RTP port. RTCP's

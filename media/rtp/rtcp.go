@@ -98,7 +98,7 @@ func (s *Session) takeRTCP(b []byte, from netip.AddrPort, now time.Time, onRTP b
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := from == s.in.rtcp && !onRTP || from == s.in.latch.source && onRTP
-	nearby := !onRTP && s.in.latch.learned && from.Addr() == s.in.latch.source.Addr()
+	nearby := !onRTP && s.in.latch.learnt && from.Addr() == s.in.latch.source.Addr()
 	if s.agreed.Load() == nil || !known && !nearby {
 		s.in.discarded++
 		return

@@ -57,7 +57,7 @@ func (s *socket) close() error {
 
 // read hands every datagram to h until stopReading. Errors that last end it.
 func (s *socket) read(h handler) {
-	buffer := make([]byte, maxPacket)
+	buffer := make([]byte, maxPacket+1) // one more, to see what is too long
 	for failures := 0; failures < 100 && !s.stopped.Load(); failures++ {
 		n, from, err := s.conn.ReadFromUDPAddrPort(buffer)
 		if err != nil {

@@ -60,26 +60,18 @@ func (t *timeline) sequence(wire uint16) uint16 {
 	return wire + t.shift - before
 }
 
-// Clocks that are further than this from the time that went by are taken for
-// jumps, and for a change of clock after a restart.
-const (
-	clockJump        = 10 * time.Second
-	clockJumpRestart = 500 * time.Millisecond
-)
+// clockJump: a clock further than this from the time that went by has jumped.
+const clockJump = 10 * time.Second
 
-// stamp returns the timestamp to deliver.
+// stamp returns the timestamp to deliver: the peer's own clock, moved where it
+// started anew or jumped so that it goes on by the time that went by.
 func (t *timeline) stamp(timestamp uint32, rateHz int, restarted bool, now time.Time) uint32 {
 	out := timestamp + t.clockShift
-	switch {
-	case t.rateHz != rateHz:
+	if t.rateHz != rateHz {
 		t.clockShift, out = 0, timestamp
-	default:
-		limit := clockJump
-		if restarted {
-			limit = clockJumpRestart
-		}
+	} else {
 		due := t.last + uint32(units(now.Sub(t.lastAt), rateHz))
-		if off := int64(int32(out - due)); max(off, -off) > units(limit, rateHz) {
+		if off := int64(int32(out - due)); restarted || max(off, -off) > units(clockJump, rateHz) {
 			t.clockShift += due - out
 			out = due
 		}
