@@ -3,9 +3,15 @@ package sip
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo"
+	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media"
@@ -15,11 +21,13 @@ import (
 // Config is what a UA needs; it is copied by New and not changed afterwards.
 type Config struct {
 	// Addrs are host:port pairs; each is listened on over UDP and TCP. Port 0
-	// takes a free one, the same for both. The first one is the face of calls that we place.
+	// takes a free one, the same for both. The first one of a peer's address
+	// family is the face of calls that we place.
 	Addrs []string
-	// PublicIP is what Contact, Via and SDP say behind a NAT; zero: the local address.
+	// PublicIP is what Contact, Via and SDP say behind a NAT, to peers of its
+	// family; zero: the local address.
 	PublicIP netip.Addr
-	// Ports gives RTP port pairs to Lines.
+	// Ports gives RTP port pairs to Lines; nil: any free ones.
 	Ports *rtp.Ports
 	// Listen opens UDP sockets, for signalling and RTP; nil is media.ListenUDP.
 	Listen media.Listen
@@ -27,45 +35,170 @@ type Config struct {
 	ListenTCP func(ctx context.Context, network, address string) (net.Listener, error)
 	// Codecs in order of preference for our own offers; empty is PCMU, PCMA.
 	Codecs []media.Codec
-	// UserAgent is the value of the User-Agent and Server header fields.
+	// UserAgent is the value of the User-Agent and Server header fields; empty is "Roomline".
 	UserAgent string
-	Log       *slog.Logger
+	// Log may be nil.
+	Log *slog.Logger
 
 	// Admit decides whether an INVITE may become a call, before anything is
 	// allocated; nil means yes. Called by many goroutines at once, must not block.
 	Admit func(bridge.Invite) *bridge.Refusal
-	// Incoming takes over a new inbound Line; it must return at once.
+	// Incoming takes over a new inbound Line; it must return at once. nil refuses all calls.
 	Incoming func(bridge.Invite, bridge.Line)
 	// Refused is told of every INVITE that became no call, those that Admit
-	// refused included, exactly once each. It must not block.
+	// refused included, exactly once each. It must not block. May be nil.
 	Refused func(bridge.Refusal)
 
 	// MaxConns bounds open TCP connections; 0 means 1024.
 	MaxConns int
 }
 
+// farewell is how long Run waits for the peers' answers to its last BYEs.
+const farewell = 3 * time.Second
+
 // UA is a SIP user agent. Its methods are safe for concurrent use.
 type UA struct {
 	config Config
+	log    *slog.Logger
 	ready  chan struct{}
+	guard  *guard
+
+	stack   *sipgo.UserAgent // transactions and transports
+	streams *streams
+	dialler *dialler
+	sockets []*udpSocket
+	addrs   []netip.AddrPort // of sockets, in the same order
+
+	dead     chan struct{}  // closed when Lines must stop without ceremony
+	servers  sync.WaitGroup // sipgo's readers and acceptors
+	work     sync.WaitGroup // Lines, requests being handled, transactions on their own
+	mu       sync.Mutex
+	stopping bool
+	lines    map[lineKey]*Line
+	invites  map[string]invited // INVITEs in progress, to find merged ones
 }
+
+// lineKey finds a Line: our tag is unique, the Call-ID makes sure.
+type lineKey struct{ callID, localTag string }
 
 var _ bridge.Dialer = (*UA)(nil)
 
-var errNotRunning = errors.New("the SIP user agent is not running")
+var (
+	errNotRunning = errors.New("the SIP user agent is not running")
+	errStopping   = errors.New("the SIP user agent is stopping")
+)
 
 // New checks the configuration; Run opens the sockets.
-func New(c Config) (*UA, error) { return &UA{config: c, ready: make(chan struct{})}, nil }
+func New(c Config) (*UA, error) {
+	if len(c.Addrs) == 0 {
+		return nil, errors.New("sip: no address to listen on")
+	}
+	for _, a := range c.Addrs {
+		if _, err := netip.ParseAddrPort(a); err != nil {
+			return nil, fmt.Errorf("sip: address %q is not IP:port", a)
+		}
+	}
+	for _, codec := range c.Codecs {
+		if codec != media.PCMU && codec != media.PCMA {
+			return nil, fmt.Errorf("sip: codec %s is not available on phone legs", codec)
+		}
+	}
+	if c.Listen == nil {
+		c.Listen = media.ListenUDP
+	}
+	if c.ListenTCP == nil {
+		c.ListenTCP = func(ctx context.Context, network, address string) (net.Listener, error) {
+			var lc net.ListenConfig
+			return lc.Listen(ctx, network, address)
+		}
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = "Roomline"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	u := &UA{config: c, log: c.Log, ready: make(chan struct{}), dead: make(chan struct{}),
+		lines: map[lineKey]*Line{}, invites: map[string]invited{}}
+	u.guard = newGuard(c.UserAgent, u.refusedRaw)
+	u.streams = newStreams(u.guard, c.MaxConns)
+	return u, nil
+}
 
 // Run listens until ctx ends, then hangs up every Line, waits for the peers'
-// answers for a short time and returns after every goroutine has ended.
-func (u *UA) Run(ctx context.Context) error { return errNotRunning }
+// answers for a short time and returns after every goroutine has ended. It is called once.
+func (u *UA) Run(ctx context.Context) error {
+	if err := u.open(ctx); err != nil {
+		u.close()
+		return err
+	}
+	close(u.ready)
+	<-ctx.Done()
+	u.hangUpAll()
+	u.close()
+	return nil
+}
+
+// hangUpAll ends every Line and waits for their dialogs to be over.
+func (u *UA) hangUpAll() {
+	u.mu.Lock()
+	u.stopping = true
+	var list []*Line
+	for _, l := range u.lines {
+		list = append(list, l)
+	}
+	u.mu.Unlock()
+	for _, l := range list {
+		l.End(bridge.CauseShutdown, "the gateway is stopping")
+	}
+	patience := time.NewTimer(farewell)
+	defer patience.Stop()
+	for _, l := range list {
+		select {
+		case <-l.done:
+		case <-patience.C:
+			return
+		}
+	}
+}
+
+func (u *UA) close() {
+	u.mu.Lock()
+	u.stopping = true
+	u.mu.Unlock()
+	close(u.dead)
+	if u.stack != nil {
+		u.stack.TransactionLayer().Close()
+	}
+	u.work.Wait()
+	u.closeSockets()
+	if u.stack != nil {
+		u.stack.Close()
+	}
+	u.servers.Wait()
+}
 
 // Ready is closed when all sockets listen.
 func (u *UA) Ready() <-chan struct{} { return u.ready }
 
 // Addr is the first address listened on, with its real port; valid after Ready.
-func (u *UA) Addr() netip.AddrPort { return netip.AddrPort{} }
+func (u *UA) Addr() netip.AddrPort {
+	if len(u.addrs) == 0 {
+		return netip.AddrPort{}
+	}
+	return u.addrs[0]
+}
 
-// Dial starts an outbound call; see bridge.Dialer.
-func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) { return nil, errNotRunning }
+// begin counts work that Run must wait for; false when the UA is stopping.
+func (u *UA) begin() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.stopping {
+		return false
+	}
+	u.work.Add(1)
+	return true
+}
+
+// transactions is sipgo's transaction layer.
+func (u *UA) transactions() *sipmsg.TransactionLayer { return u.stack.TransactionLayer() }

@@ -1,0 +1,321 @@
+package sip
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	sipmsg "github.com/emiago/sipgo/sip"
+)
+
+// Bounds on one message. A datagram can hold 64 KiB; nothing that we can use
+// needs a quarter of that.
+const (
+	maxMessage = 16 << 10
+	maxFields  = 256
+	maxCSeq    = 1<<31 - 1
+)
+
+// fault is what is wrong with a request, and the response that says so.
+type fault struct {
+	code  int
+	words string
+}
+
+func (f *fault) Error() string { return strconv.Itoa(f.code) + " " + f.words }
+
+func faultf(code int, format string, args ...any) *fault {
+	return &fault{code: code, words: fmt.Sprintf(format, args...)}
+}
+
+// reasonPhrase goes into the status line: what was wrong instead of the
+// standard phrase, which the code already says.
+func (f *fault) reasonPhrase() string { return printable(f.words, 200) }
+
+// checkRequest finds what RFC 3261 forbids and sipgo lets through. nil means
+// that the request may go to the transaction layer. stream says that the
+// message came over TCP, where Content-Length delimits it.
+func checkRequest(h *head, stream bool) *fault {
+	if h.fault != nil {
+		return h.fault
+	}
+	checks := []func(*head) *fault{
+		checkVersion, checkPresent, checkVia, checkCallID, checkCSeq, checkMethod,
+		checkMaxForwards, checkRequestURI, checkParties, checkContact,
+	}
+	for _, check := range checks {
+		if f := check(h); f != nil {
+			return f
+		}
+	}
+	return checkLength(h, stream)
+}
+
+func checkVersion(h *head) *fault {
+	if h.version != "SIP/2.0" {
+		return faultf(505, "version %s is not spoken here, SIP/2.0 is", printable(h.version, 16))
+	}
+	if len(h.fields) > maxFields {
+		return faultf(400, "more than %d header fields", maxFields)
+	}
+	return nil
+}
+
+// mandatory header fields of every request, section 8.1.1, as people write them.
+var mandatory = []string{"Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards"}
+
+// single fields may appear once only.
+var single = []string{"From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type"}
+
+func checkPresent(h *head) *fault {
+	for _, name := range mandatory {
+		if _, n := h.get(strings.ToLower(name)); n == 0 {
+			return faultf(400, "%s is missing", name)
+		}
+	}
+	for _, name := range single {
+		if _, n := h.get(strings.ToLower(name)); n > 1 {
+			return faultf(400, "%s appears %d times", name, n)
+		}
+	}
+	return nil
+}
+
+// checkVia looks at every hop's form, and at the host and port of the top one,
+// which decide where the response goes.
+func checkVia(h *head) *fault {
+	first := true
+	for _, f := range h.fields {
+		if f.name != "via" {
+			continue
+		}
+		for _, hop := range splitOutside(f.value, ',') {
+			if words := viaFault(strings.TrimSpace(hop)); words != "" && first {
+				return faultf(400, "Via: %s", words)
+			} else if words != "" {
+				return faultf(400, "a lower Via: %s", words)
+			}
+			first = false
+		}
+	}
+	return nil
+}
+
+func viaFault(hop string) string {
+	protocol, sentBy, ok := strings.Cut(hop, " ")
+	if !ok {
+		return "no sent-by address"
+	}
+	parts := strings.Split(protocol, "/")
+	if len(parts) != 3 || !strings.EqualFold(parts[0], "SIP") || parts[1] != "2.0" || !isToken(parts[2]) {
+		return "the protocol is not SIP/2.0 over a transport"
+	}
+	sentBy, params, _ := strings.Cut(sentBy, ";")
+	if words := hostPortFault(strings.TrimSpace(sentBy)); words != "" {
+		return words
+	}
+	for _, p := range strings.Split(params, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		if strings.EqualFold(strings.TrimSpace(name), "branch") && !isToken(strings.TrimSpace(value)) {
+			return "the branch is not a token"
+		}
+	}
+	return ""
+}
+
+func checkCallID(h *head) *fault {
+	id, _ := h.get("call-id")
+	if id == "" || len(id) > 256 || strings.ContainsAny(id, " \t,;\"") {
+		return faultf(400, "Call-ID is not one word of at most 256 letters")
+	}
+	return nil
+}
+
+func checkCSeq(h *head) *fault {
+	value, _ := h.get("cseq")
+	parts := strings.Fields(value)
+	if len(parts) != 2 {
+		return faultf(400, "CSeq is not a number and a method")
+	}
+	if n, err := strconv.ParseUint(parts[0], 10, 64); err != nil || n > maxCSeq {
+		return faultf(400, "the CSeq number is not below 2147483648")
+	}
+	if parts[1] != h.method {
+		return faultf(400, "CSeq names %s, the request is %s", printable(parts[1], 16), printable(h.method, 16))
+	}
+	return nil
+}
+
+// checkMethod: methods are case-sensitive tokens; sipgo would turn "invite" into INVITE.
+func checkMethod(h *head) *fault {
+	if !isToken(h.method) || len(h.method) > 32 {
+		return faultf(400, "the method is not a word")
+	}
+	if h.method != strings.ToUpper(h.method) {
+		return faultf(501, "method %s is not known, methods are in capitals", printable(h.method, 32))
+	}
+	return nil
+}
+
+func checkMaxForwards(h *head) *fault {
+	value, _ := h.get("max-forwards")
+	if n, err := strconv.ParseUint(value, 10, 32); err != nil || n > 255 {
+		return faultf(400, "Max-Forwards is not a number from 0 to 255")
+	}
+	return nil
+}
+
+func checkRequestURI(h *head) *fault {
+	scheme, rest, ok := strings.Cut(h.uri, ":")
+	if !ok || !isToken(scheme) {
+		return faultf(400, "the request URI has no scheme")
+	}
+	switch strings.ToLower(scheme) {
+	case "sip":
+		if strings.Contains(rest, "?") {
+			return faultf(400, "the request URI carries header fields")
+		}
+		if words := uriFault(h.uri); words != "" {
+			return faultf(400, "the request URI: %s", words)
+		}
+	case "tel", "urn":
+		if rest == "" || strings.ContainsAny(rest, "<>\" \t") {
+			return faultf(400, "the request URI is empty")
+		}
+	case "sips":
+		return faultf(416, "sips needs TLS, which is not available yet")
+	default:
+		return faultf(416, "URI scheme %s is not supported", printable(scheme, 16))
+	}
+	return nil
+}
+
+func checkParties(h *head) *fault {
+	from, _ := h.get("from")
+	_, params, words := splitAddress(from)
+	if words != "" {
+		return faultf(400, "From: %s", words)
+	}
+	if tag, ok := paramOf(params, "tag"); !ok || !isToken(tag) {
+		return faultf(400, "From has no tag")
+	}
+	to, _ := h.get("to")
+	_, params, words = splitAddress(to)
+	if words != "" {
+		return faultf(400, "To: %s", words)
+	}
+	if tag, ok := paramOf(params, "tag"); ok && !isToken(tag) {
+		return faultf(400, "the To tag is not a word")
+	}
+	return nil
+}
+
+// checkContact: an INVITE names the one place where its dialog lives, section 8.1.1.8.
+func checkContact(h *head) *fault {
+	value, n := h.get("contact")
+	if h.method != "INVITE" {
+		return nil
+	}
+	if n != 1 || len(splitOutside(value, ',')) != 1 {
+		return faultf(400, "an INVITE needs exactly one Contact")
+	}
+	uri, _, words := splitAddress(value)
+	if words == "" && !strings.HasPrefix(strings.ToLower(uri), "sip:") {
+		words = "it is not a sip: URI"
+	}
+	if words != "" {
+		return faultf(400, "Contact: %s", words)
+	}
+	return nil
+}
+
+func checkLength(h *head, stream bool) *fault {
+	value, n := h.get("content-length")
+	if n == 0 {
+		if stream {
+			return faultf(400, "Content-Length is missing, TCP needs it")
+		}
+		return checkBody(h)
+	}
+	length, err := strconv.ParseUint(value, 10, 31)
+	if err != nil {
+		return faultf(400, "Content-Length is not a number")
+	}
+	if int(length) > len(h.body) {
+		return faultf(400, "Content-Length says %d, the message holds %d", length, len(h.body))
+	}
+	h.body = h.body[:length]
+	return checkBody(h)
+}
+
+func checkBody(h *head) *fault {
+	if _, n := h.get("content-type"); n == 0 && len(h.body) > 0 {
+		return faultf(400, "there is a body and no Content-Type")
+	}
+	return nil
+}
+
+// trialParse lets sipgo's parser read a checked message, so that what it
+// refuses is answered and what makes it panic is contained here.
+func trialParse(parser *sipmsg.Parser, raw []byte) (f *fault) {
+	defer func() {
+		if recover() != nil {
+			f = faultf(400, "the message cannot be read")
+		}
+	}()
+	m, err := parser.ParseSIP(raw)
+	if err != nil {
+		return faultf(400, "the message cannot be read")
+	}
+	if m.Via() == nil || m.CSeq() == nil || m.CallID() == nil || m.From() == nil || m.To() == nil {
+		return faultf(400, "a mandatory header field cannot be read")
+	}
+	return nil
+}
+
+// hostPortFault checks host[:port].
+func hostPortFault(s string) string {
+	host, port := s, ""
+	if strings.HasPrefix(s, "[") {
+		end := strings.IndexByte(s, ']')
+		if end < 0 {
+			return "the IPv6 address has no closing bracket"
+		}
+		if a, err := netip.ParseAddr(s[1:end]); err != nil || !a.Is6() {
+			return "the address in brackets is not IPv6"
+		}
+		host, port = "", s[end+1:]
+		if port != "" && port[0] != ':' {
+			return "there is text behind the IPv6 address"
+		}
+		port = strings.TrimPrefix(port, ":")
+	} else if i := strings.IndexByte(s, ':'); i >= 0 {
+		host, port = s[:i], s[i+1:]
+		if port == "" {
+			return "the port is empty"
+		}
+	}
+	if port = strings.TrimSpace(port); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return "the port is not a number from 1 to 65535"
+		}
+	}
+	if strings.HasPrefix(s, "[") {
+		return ""
+	}
+	return hostFault(strings.TrimSpace(host))
+}
+
+func hostFault(host string) string {
+	if host == "" {
+		return "the host is empty"
+	}
+	for i := 0; i < len(host); i++ {
+		c := host[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_') {
+			return "the host is not a name or an address"
+		}
+	}
+	return ""
+}

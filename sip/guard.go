@@ -1,0 +1,228 @@
+package sip
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	sipmsg "github.com/emiago/sipgo/sip"
+)
+
+// guard stands between the sockets and sipgo. It sees whole messages, lets
+// through what the transaction layer can handle, and answers the rest itself:
+// stateless, as RFC 3261 section 8.2.7 allows. It is safe for concurrent use.
+//
+// It works in front of sipgo's read filter and not in it, because the filter
+// sees TCP in arbitrary pieces and cannot answer on the socket.
+type guard struct {
+	parser  *sipmsg.Parser
+	secret  [32]byte
+	server  string // value of the Server header field
+	refused func(h *head, f *fault, source netip.AddrPort, transport string)
+
+	mu     sync.Mutex
+	told   map[string]time.Time // refused INVITEs by their key: retransmissions are told of once
+	onTold int                  // size that makes the next sweep
+}
+
+// newGuard makes a guard; refused hears of every INVITE that it turns away, once.
+func newGuard(server string, refused func(*head, *fault, netip.AddrPort, string)) *guard {
+	g := &guard{parser: sipmsg.NewParser(), server: server, refused: refused, told: map[string]time.Time{}}
+	rand.Read(g.secret[:])
+	return g
+}
+
+// admit says whether raw may go to sipgo. If not, answer is the response to
+// send back, nil when silence is right.
+func (g *guard) admit(raw []byte, source netip.AddrPort, transport string) (ok bool, answer []byte) {
+	if len(bytes.Trim(raw, "\r\n\x00")) == 0 {
+		return false, nil // keep-alive, RFC 5626 section 3.5.1
+	}
+	h := readHead(raw)
+	var f *fault
+	if len(raw) > maxMessage {
+		f = faultf(513, "the message is longer than %d bytes", maxMessage)
+	} else if h.response {
+		return trialParse(g.parser, raw) == nil && h.fault == nil, nil
+	} else if f = checkRequest(h, transport == "tcp"); f == nil {
+		f = trialParse(g.parser, raw)
+	}
+	if f == nil {
+		return true, nil
+	}
+	return false, g.refuse(h, f, source, transport)
+}
+
+// refuse writes the answer to a broken request, nil if it cannot be answered.
+func (g *guard) refuse(h *head, f *fault, source netip.AddrPort, transport string) []byte {
+	if h.method == "ACK" || h.response {
+		return nil
+	}
+	if h.method == "INVITE" && g.firstTime(h, source) {
+		g.refused(h, f, source, transport)
+	}
+	via, n := h.get("via")
+	if n == 0 || !isToken(h.method) {
+		return nil
+	}
+	return g.answer(h, f, via, source)
+}
+
+// firstTime is true unless this INVITE was refused in the last 32 seconds.
+func (g *guard) firstTime(h *head, source netip.AddrPort) bool {
+	id, _ := h.get("call-id")
+	cseq, _ := h.get("cseq")
+	via, _ := h.get("via")
+	key := source.String() + "|" + id + "|" + cseq + "|" + via
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.told) >= max(g.onTold, 1024) {
+		for k, t := range g.told {
+			if now.Sub(t) > 32*time.Second || len(g.told) > 64<<10 {
+				delete(g.told, k)
+			}
+		}
+		g.onTold = 2 * len(g.told)
+	}
+	if t, ok := g.told[key]; ok && now.Sub(t) < 32*time.Second {
+		return false
+	}
+	g.told[key] = now
+	return true
+}
+
+// answer builds a response out of the lenient head, copying only what is
+// printable: section 8.2.6.
+func (g *guard) answer(h *head, f *fault, via string, source netip.AddrPort) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", f.code, f.reasonPhrase())
+	first := true
+	for _, v := range h.fields {
+		if v.name != "via" {
+			continue
+		}
+		value := printableValue(v.value)
+		if first {
+			value, first = stampVia(value, source), false
+		}
+		fmt.Fprintf(&b, "Via: %s\r\n", value)
+	}
+	from, _ := h.get("from")
+	to, _ := h.get("to")
+	id, _ := h.get("call-id")
+	cseq, _ := h.get("cseq")
+	if to != "" && !strings.Contains(strings.ToLower(to), "tag=") {
+		to += ";tag=" + g.tag(id, tagOf(from), seqOf(cseq))
+	}
+	for _, f := range []field{{"From", from}, {"To", to}, {"Call-ID", id}, {"CSeq", cseq}} {
+		if f.value != "" {
+			fmt.Fprintf(&b, "%s: %s\r\n", f.name, printableValue(f.value))
+		}
+	}
+	fmt.Fprintf(&b, "Server: %s\r\nAllow: %s\r\nWarning: 399 roomline %s\r\nContent-Length: 0\r\n\r\n",
+		g.server, allowed, `"`+f.reasonPhrase()+`"`)
+	return b.Bytes()
+}
+
+// stampVia adds received and fills rport, RFC 3261 section 18.2.1 and RFC 3581 section 4.
+func stampVia(via string, source netip.AddrPort) string {
+	parts := strings.Split(via, ";")
+	out := parts[:1]
+	for _, p := range parts[1:] {
+		name, value, _ := strings.Cut(p, "=")
+		switch {
+		case strings.EqualFold(strings.TrimSpace(name), "received"):
+			continue
+		case strings.EqualFold(strings.TrimSpace(name), "rport") && value == "":
+			p = "rport=" + strconv.Itoa(int(source.Port()))
+		}
+		out = append(out, p)
+	}
+	return strings.Join(append(out, "received="+source.Addr().String()), ";")
+}
+
+// replyTo is where a stateless response over UDP goes: the source address, and
+// the source port if rport asks for it, else the port of sent-by.
+func replyTo(answer []byte, source netip.AddrPort) netip.AddrPort {
+	h := readHead(answer)
+	via, _ := h.get("via")
+	_, params, _ := strings.Cut(via, ";")
+	if _, ok := paramOf(";"+params, "rport"); ok {
+		return source
+	}
+	_, sentBy, _ := strings.Cut(via, " ")
+	sentBy, _, _ = strings.Cut(sentBy, ";")
+	port := uint16(5060)
+	if i := strings.LastIndexByte(sentBy, ':'); i >= 0 && !strings.HasSuffix(sentBy, "]") {
+		if n, err := strconv.ParseUint(strings.TrimSpace(sentBy[i+1:]), 10, 16); err == nil && n > 0 {
+			port = uint16(n)
+		}
+	}
+	return netip.AddrPortFrom(source.Addr(), port)
+}
+
+// tag is our tag in the dialog that an INVITE would open. Every response to one
+// request must carry the same tag, section 8.2.6.2, whichever part of us answers.
+func (g *guard) tag(callID, fromTag, seq string) string {
+	m := hmac.New(sha256.New, g.secret[:])
+	fmt.Fprintf(m, "%s\x00%s\x00%s", callID, fromTag, seq)
+	return hex.EncodeToString(m.Sum(nil)[:8])
+}
+
+// retag gives responses that sipgo made by itself (200 to CANCEL, 487, 100) our
+// tag and name. They are known by sipgo's tag, a UUID; ours never look like one.
+func (g *guard) retag(data []byte) []byte {
+	if !bytes.HasPrefix(data, []byte("SIP/2.0 ")) {
+		return data
+	}
+	start := bytes.Index(data, []byte("\r\nTo: "))
+	if start < 0 {
+		return data
+	}
+	end := start + 2 + max(bytes.Index(data[start+2:], []byte("\r\n")), 0)
+	at := bytes.LastIndex(data[start:end], []byte(";tag="))
+	if at < 0 || !isUUID(data[start+at+5:end]) {
+		return data
+	}
+	h := readHead(data)
+	from, _ := h.get("from")
+	id, _ := h.get("call-id")
+	cseq, _ := h.get("cseq")
+	out := append([]byte(nil), data[:start+at]...)
+	out = append(out, ";tag="+g.tag(id, tagOf(from), seqOf(cseq))+"\r\nServer: "+g.server...)
+	return append(out, data[end:]...)
+}
+
+func isUUID(b []byte) bool {
+	return len(b) == 36 && b[8] == '-' && b[13] == '-' && b[18] == '-' && b[23] == '-'
+}
+
+func tagOf(address string) string {
+	_, params, _ := splitAddress(address)
+	tag, _ := paramOf(params, "tag")
+	return tag
+}
+
+func seqOf(cseq string) string {
+	n, _, _ := strings.Cut(strings.TrimSpace(cseq), " ")
+	return strings.TrimLeft(n, "0")
+}
+
+// printableValue keeps a header value on its line.
+func printableValue(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,370 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
+)
+
+// state is where a Line stands. It moves forward only:
+//
+//	inviting ──→ waiting ──→ talking ──→ leaving ──→ gone
+//	    │      (inbound: 200 sent, no ACK yet)  ↑       ↑
+//	    └───────────────────────────────────────┴───────┘
+//
+// An outbound Line goes from inviting straight to talking. In leaving the call
+// is over for the bridge (LineEnded is out); what remains is to finish the
+// dialog politely: an ACK to await before BYE, a CANCEL or BYE to be answered.
+type state uint8
+
+const (
+	inviting state = iota
+	waiting
+	talking
+	leaving
+	gone
+)
+
+// Line is one dialog with its RTP session, in either direction; it implements
+// bridge.Line. One goroutine owns all of its state; methods and messages are
+// functions that it runs one after the other.
+type Line struct {
+	ua      *UA
+	log     *slog.Logger
+	inbound bool
+	callID  string
+	key     lineKey
+	media   *rtp.Session
+	events  chan bridge.LineEvent
+	inbox   chan func()
+	cancels chan struct{} // sipgo answered a CANCEL for our INVITE transaction
+	done    chan struct{} // the goroutine has ended
+	ctx     context.Context
+	stop    context.CancelFunc // aborts look-ups and connecting
+
+	dialog Dialog
+	sdp    negotiation
+	state  state
+	ended  bool // LineEnded is out
+	held   bool // the peer holds us
+	rang   bool // 180 was sent or seen
+	early  bool // LineEarly is out
+	timers map[*time.Timer]struct{}
+
+	uas   *serverInvite // an INVITE of the peer's that is not over
+	uac   *clientInvite // an INVITE of ours that is not over
+	bye   *clientBye
+	holds []holdWish // waiting for their turn
+
+	byeCause  bridge.Cause // of the BYE that waits for an ACK
+	byeReason string
+
+	dial    *dialling            // outbound: what is left to try
+	ack     *sentAck             // outbound: our last one
+	refused map[string]time.Time // forks that answered too late, by tag
+	auth    credentials
+}
+
+var _ bridge.Line = (*Line)(nil)
+
+// eventRoom is how many events wait for a slow Call; the last place is kept for LineEnded.
+const eventRoom = 64
+
+var errEnded = errors.New("the call has ended")
+
+func (u *UA) newLine(d Dialog, inbound bool, log *slog.Logger) *Line {
+	l := &Line{
+		ua: u, inbound: inbound, callID: d.CallID, key: lineKey{d.CallID, d.LocalTag}, dialog: d,
+		log:    log.With("sip_call_id", printable(d.CallID, 128)),
+		events: make(chan bridge.LineEvent, eventRoom), inbox: make(chan func(), 16),
+		cancels: make(chan struct{}, 1), done: make(chan struct{}), timers: map[*time.Timer]struct{}{},
+	}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	return l
+}
+
+// openMedia opens the RTP session at the address that the peer is reached from.
+func (l *Line) openMedia(peer netip.AddrPort, codecs []media.Codec) error {
+	ip, err := ipFor(l.dialog.Socket, peer)
+	if err != nil {
+		return err
+	}
+	l.media, err = rtp.Open(l.ctx, rtp.Config{Listen: l.ua.config.Listen, Ports: l.ua.config.Ports, LocalIP: ip, Log: l.log})
+	if err != nil {
+		return fmt.Errorf("open an RTP session: %w", err)
+	}
+	shown := l.ua.advertised(ip)
+	l.sdp = newNegotiation(shown, int(l.media.LocalAddr().Port()), codecs)
+	l.dialog.SentBy = netip.AddrPortFrom(shown, l.dialog.Socket.Port())
+	return nil
+}
+
+// start registers the Line and begins its goroutine; false when the UA is stopping.
+func (l *Line) start(first func()) bool {
+	u := l.ua
+	u.mu.Lock()
+	if u.stopping {
+		u.mu.Unlock()
+		return false
+	}
+	u.lines[l.key] = l
+	u.work.Add(1)
+	u.mu.Unlock()
+	go l.run(first)
+	return true
+}
+
+func (l *Line) run(first func()) {
+	defer l.ua.work.Done()
+	defer close(l.done)
+	defer l.cleanUp()
+	defer func() {
+		if p := recover(); p != nil {
+			l.log.Error("panic on a line", "panic", p, "stack", string(debug.Stack()))
+			l.over(bridge.CauseInternal, 0, "an internal error")
+		}
+	}()
+	first()
+	for l.state != gone {
+		select {
+		case f := <-l.inbox:
+			f()
+		case <-l.cancels:
+			l.onCancel()
+		case res := <-l.uac.responses():
+			l.onInviteResponse(res)
+		case <-l.uac.finished():
+			l.onInviteLost()
+		case res := <-l.bye.responses():
+			l.onByeResponse(res)
+		case <-l.bye.finished():
+			l.state = gone
+		case <-l.ua.dead:
+			l.over(bridge.CauseShutdown, 0, "the gateway stopped")
+			l.state = gone
+		}
+	}
+}
+
+// cleanUp takes the Line out of the world.
+func (l *Line) cleanUp() {
+	l.stop()
+	l.over(bridge.CauseInternal, 0, "")
+	for t := range l.timers {
+		t.Stop()
+	}
+	for _, w := range l.holds {
+		w.reply <- errEnded
+	}
+	l.ua.mu.Lock()
+	delete(l.ua.lines, l.key)
+	l.ua.mu.Unlock()
+}
+
+// post has f run by the Line's goroutine; false when that has ended.
+func (l *Line) post(f func()) bool {
+	select {
+	case <-l.done:
+		return false
+	default:
+	}
+	select {
+	case l.inbox <- f:
+		return true
+	case <-l.done:
+		return false
+	}
+}
+
+// tryPost is post for callers that may not wait.
+func (l *Line) tryPost(f func()) {
+	select {
+	case l.inbox <- f:
+	default:
+	}
+}
+
+// ask runs f and returns its error.
+func (l *Line) ask(f func() error) error {
+	reply := make(chan error, 1)
+	if !l.post(func() { reply <- f() }) {
+		return errEnded
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-l.done:
+		select {
+		case err := <-reply:
+			return err
+		default:
+			return errEnded
+		}
+	}
+}
+
+// after has f run by the Line's goroutine in d, unless the Line is gone then.
+func (l *Line) after(d time.Duration, f func()) *time.Timer {
+	var t *time.Timer
+	var set sync.WaitGroup
+	set.Add(1)
+	t = time.AfterFunc(d, func() {
+		set.Wait()
+		l.post(func() {
+			delete(l.timers, t)
+			f()
+		})
+	})
+	set.Done()
+	l.timers[t] = struct{}{}
+	return t
+}
+
+func (l *Line) cancelTimer(t *time.Timer) {
+	if t != nil {
+		t.Stop()
+		delete(l.timers, t)
+	}
+}
+
+// emit sends an event that is not the last.
+func (l *Line) emit(e bridge.LineEvent) {
+	if l.ended {
+		return
+	}
+	if len(l.events) >= eventRoom-1 {
+		l.log.Warn("the call does not read its line's events, one is dropped", "kind", e.Kind)
+		return
+	}
+	l.events <- e
+}
+
+// over tells the bridge that the call is over, once, and closes the media. The
+// dialog may have more to do.
+func (l *Line) over(cause bridge.Cause, code int, reason string) {
+	if l.ended {
+		return
+	}
+	l.ended = true
+	l.stop()
+	if l.media != nil {
+		l.media.Close()
+	}
+	l.events <- bridge.LineEvent{Kind: bridge.LineEnded, Cause: cause, SIPCode: code, Reason: reason}
+	close(l.events)
+	l.log.Info("line ended", "cause", string(cause), "sip_code", code, "reason", reason)
+}
+
+// Ring implements bridge.Line.
+func (l *Line) Ring() error { return l.ask(l.ring) }
+
+// Answer implements bridge.Line.
+func (l *Line) Answer() error { return l.ask(l.answer) }
+
+// End implements bridge.Line.
+func (l *Line) End(cause bridge.Cause, reason string) {
+	l.post(func() { l.end(cause, reason) })
+}
+
+// Hold implements bridge.Line.
+func (l *Line) Hold(ctx context.Context, on bool) error {
+	reply := make(chan error, 1)
+	if !l.post(func() { l.hold(holdWish{ctx, on, reply}) }) {
+		return errEnded
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.done:
+		return errEnded
+	}
+}
+
+// Events implements bridge.Line.
+func (l *Line) Events() <-chan bridge.LineEvent { return l.events }
+
+// Media implements bridge.Line.
+func (l *Line) Media() *rtp.Session { return l.media }
+
+// SIPCallID implements bridge.Line.
+func (l *Line) SIPCallID() string { return l.callID }
+
+// end finishes the call in the way that its state asks for.
+func (l *Line) end(cause bridge.Cause, reason string) {
+	if l.ended {
+		return
+	}
+	switch {
+	case l.state == inviting && l.inbound:
+		l.reject(cause, reason)
+	case l.state == inviting:
+		l.giveUp(cause, reason)
+	case l.state == waiting:
+		l.byeAfterAck(cause, reason)
+	case l.state == talking:
+		l.hangUp(cause, reason)
+	}
+}
+
+// agree puts what SDP settled into force.
+func (l *Line) agree(a agreement) error {
+	p := a.params
+	if p.Remote.IsValid() {
+		// Latch only where the signalled address cannot be right: it does not
+		// reach from here to where the signalling came from (see reachable). The
+		// RTP session then learns the address from consistent packets. Until then
+		// we send to where the signalling came from and never to a narrower
+		// scope, so that nobody can point us at our own loopback or network.
+		source, local := l.dialog.Source.Addr(), l.dialog.Socket.Addr()
+		if !reachable(p.Remote.Addr(), source, local) {
+			p.Latch = true
+			p.Remote = netip.AddrPortFrom(source, p.Remote.Port())
+			p.RemoteRTCP = netip.AddrPort{}
+		}
+		if p.RemoteRTCP.IsValid() && !reachable(p.RemoteRTCP.Addr(), source, local) {
+			p.RemoteRTCP = netip.AddrPort{}
+		}
+	} else {
+		p.Remote, p.RemoteRTCP = l.media.Params().Remote, l.media.Params().RemoteRTCP
+		p.Latch = l.media.Params().Latch
+		p.Send = false
+	}
+	if err := l.media.Update(p); err != nil {
+		return fmt.Errorf("use the agreed media: %w", err)
+	}
+	return nil
+}
+
+// setHeld reports a change in whether the peer holds us.
+func (l *Line) setHeld(held bool) {
+	if held == l.held {
+		return
+	}
+	l.held = held
+	kind := bridge.LineResumed
+	if held {
+		kind = bridge.LineHeld
+	}
+	l.emit(bridge.LineEvent{Kind: kind})
+}
+
+// responsesOf gives no channel, which is never ready, for no transaction.
+func responsesOf(tx *sipmsg.ClientTx) <-chan *sipmsg.Response {
+	if tx == nil {
+		return nil
+	}
+	return tx.Responses()
+}

@@ -1,0 +1,324 @@
+package sip
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media"
+)
+
+// defaultRing bounds a call whose DialSpec sets no RingTimeout.
+const defaultRing = 3 * time.Minute
+
+// dialling is what an outbound Line still has to try.
+type dialling struct {
+	spec    bridge.DialSpec
+	hops    []hop
+	targets []target
+	last    error // why the target before this one did not work
+	forks   map[string]Dialog
+}
+
+// Dial starts an outbound call; see bridge.Dialer. It may be called after Ready.
+func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) {
+	select {
+	case <-u.ready:
+	default:
+		return nil, errNotRunning
+	}
+	uri, hops, err := destination(spec)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range spec.Headers {
+		if !isToken(name) || printableValue(value) != value {
+			return nil, fmt.Errorf("header field %q cannot be sent", printable(name, 64))
+		}
+	}
+	codecs, err := codecsOf(spec.Trunk, u.config.Codecs)
+	if err != nil {
+		return nil, err
+	}
+	l, err := u.newOutbound(spec, uri, hops, codecs)
+	if err != nil {
+		return nil, err
+	}
+	if !l.start(l.beginDial) {
+		l.discard()
+		return nil, errStopping
+	}
+	return l, nil
+}
+
+// newOutbound makes the Line of a call with its dialog and media.
+func (u *UA) newOutbound(spec bridge.DialSpec, uri string, hops []hop, codecs []media.Codec) (*Line, error) {
+	// Without an address yet, the documentation prefix stands for "somewhere else".
+	peer := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 5060)
+	if a, err := netip.ParseAddr(hops[0].host); err == nil {
+		peer = netip.AddrPortFrom(a.Unmap(), 5060)
+	} else if !u.addrs[0].Addr().Is4() {
+		peer = netip.AddrPortFrom(netip.MustParseAddr("2001:db8::1"), 5060)
+	}
+	socket, err := u.face(peer.Addr())
+	if err != nil {
+		return nil, err
+	}
+	d := Dialog{CallID: newCallID(), LocalTag: sipmsg.GenerateTagN(16), Target: uri, Remote: "<" + uri + ">",
+		LocalSeq: 1, Transport: hops[0].transport, Socket: socket}
+	l := u.newLine(d, false, u.log.With("call_id", spec.CallID))
+	if err := l.openMedia(peer, codecs); err != nil {
+		l.stop()
+		return nil, err
+	}
+	l.dial = &dialling{spec: spec, hops: hops, forks: map[string]Dialog{}}
+	if o := spec.Trunk.Outbound; o != nil {
+		l.auth = credentials{username: o.Username, password: o.Password}
+	}
+	l.dialog.Local, l.dialog.Contact = l.identity(spec)
+	return l, nil
+}
+
+// identity is our From and our Contact.
+func (l *Line) identity(spec bridge.DialSpec) (from, contact string) {
+	user, host := spec.From, hostPort(l.dialog.SentBy)
+	if strings.HasPrefix(strings.ToLower(user), "sip:") {
+		var u sipmsg.Uri
+		if sipmsg.ParseUri(user, &u) == nil {
+			return "<" + user + ">", l.contact(userPart(&u))
+		}
+	}
+	if o := spec.Trunk.Outbound; o != nil && o.Username != "" {
+		host = l.dial.hops[0].host // the account's domain
+		if user == "" {
+			user = o.Username
+		}
+	}
+	if user == "" {
+		user = "anonymous"
+	}
+	return "<sip:" + escapeUser(user) + "@" + host + ">", l.contact(user)
+}
+
+// hostPort writes an address for a URI, without the default port.
+func hostPort(a netip.AddrPort) string {
+	if a.Port() != 5060 {
+		return a.String()
+	}
+	if a.Addr().Is6() {
+		return "[" + a.Addr().String() + "]"
+	}
+	return a.Addr().String()
+}
+
+// destination finds the request URI of a call and the servers to send it to.
+func destination(spec bridge.DialSpec) (uri string, hops []hop, err error) {
+	transport := "udp"
+	if o := spec.Trunk.Outbound; o != nil {
+		switch o.Transport {
+		case "", "udp":
+		case "tcp":
+			transport = "tcp"
+		default:
+			return "", nil, fmt.Errorf("transport %q of trunk %q is not available yet", o.Transport, spec.Trunk.Name)
+		}
+		for _, s := range o.Servers {
+			h, err := serverHop(s, transport)
+			if err != nil {
+				return "", nil, fmt.Errorf("trunk %q: %w", spec.Trunk.Name, err)
+			}
+			hops = append(hops, h)
+		}
+	}
+	to := strings.TrimSpace(spec.To)
+	if strings.HasPrefix(strings.ToLower(to), "sip:") {
+		if words := uriFault(to); words != "" {
+			return "", nil, fmt.Errorf("%q cannot be dialled: %s", printable(to, 128), words)
+		}
+		h, ok := hopOf(to, transport)
+		if !ok {
+			return "", nil, fmt.Errorf("%q cannot be dialled: it has no host", printable(to, 128))
+		}
+		if len(hops) == 0 {
+			hops = []hop{h}
+		}
+		return to, hops, nil
+	}
+	if len(hops) == 0 {
+		return "", nil, errNoServer
+	}
+	host := hops[0].host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if hops[0].port != 0 && hops[0].port != 5060 {
+		host += ":" + strconv.Itoa(hops[0].port)
+	}
+	return "sip:" + escapeUser(to) + "@" + host, hops, nil
+}
+
+// serverHop reads host, host:port, IP or [IPv6]:port.
+func serverHop(s, transport string) (hop, error) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return hop{a.Unmap().String(), 0, transport}, nil
+	}
+	if words := hostPortFault(s); words != "" {
+		return hop{}, fmt.Errorf("server %q: %s", printable(s, 128), words)
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return hop{s, 0, transport}, nil
+	}
+	n, err := strconv.Atoi(port)
+	return hop{host, n, transport}, err
+}
+
+// codecsOf are the trunk's codecs, in its order, else the configured ones.
+func codecsOf(t dialplan.Trunk, fallback []media.Codec) ([]media.Codec, error) {
+	if len(t.Codecs) == 0 {
+		return fallback, nil
+	}
+	var list []media.Codec
+	for _, name := range t.Codecs {
+		c, ok := media.ParseCodec(name)
+		if !ok || c != media.PCMU && c != media.PCMA {
+			return nil, fmt.Errorf("codec %q of trunk %q is not available on phone legs", name, t.Name)
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// beginDial looks the servers up, off the Line's goroutine so that End works meanwhile.
+func (l *Line) beginDial() {
+	ring := l.dial.spec.RingTimeout
+	if ring <= 0 {
+		ring = defaultRing
+	}
+	l.after(ring, l.onRingTimeout)
+	v4 := l.dialog.Socket.Addr().Is4()
+	l.aside(func() func() {
+		var list []target
+		var failed error
+		for _, h := range l.dial.hops {
+			more, err := resolve(l.ctx, h, v4)
+			if err != nil {
+				failed = err
+			}
+			list = append(list, more...)
+		}
+		return func() {
+			l.dial.targets, l.dial.last = list, failed
+			l.nextTarget()
+		}
+	})
+}
+
+// aside runs slow work in a goroutine and its result on the Line's.
+func (l *Line) aside(work func() func()) {
+	l.ua.work.Add(1) // the Line itself is counted, so the count is not zero
+	go func() {
+		defer l.ua.work.Done()
+		l.post(work())
+	}()
+}
+
+// nextTarget tries the next address, or gives up.
+func (l *Line) nextTarget() {
+	if l.state != inviting {
+		return
+	}
+	if len(l.dial.targets) == 0 {
+		words := "nobody answers there"
+		if l.dial.last != nil {
+			words = printable(l.dial.last.Error(), 200)
+		}
+		l.over(bridge.CauseUnreachable, 0, words)
+		l.state = gone
+		return
+	}
+	t := l.dial.targets[0]
+	l.dial.targets = l.dial.targets[1:]
+	if t.transport != "tcp" {
+		l.invite(t)
+		return
+	}
+	l.aside(func() func() {
+		err := l.ua.connect(l.ctx, t)
+		return func() {
+			if err != nil {
+				l.dial.last = err
+				l.nextTarget()
+				return
+			}
+			l.invite(t)
+		}
+	})
+}
+
+// invite sends the first INVITE to one address.
+func (l *Line) invite(t target) {
+	if l.state != inviting {
+		return
+	}
+	l.dialog.Source, l.dialog.Transport = t.addr, t.transport
+	out := &clientInvite{initial: true, to: t, body: l.sdp.offer()}
+	if err := l.sendInvite(out); err != nil {
+		l.dial.last = errors.New("the INVITE cannot be sent to " + t.String())
+		l.nextTarget()
+	}
+}
+
+// onRingTimeout gives up a call that was not answered in time.
+func (l *Line) onRingTimeout() {
+	if l.state != inviting {
+		return
+	}
+	if l.uac != nil && l.uac.provisional {
+		l.giveUp(bridge.CauseNoAnswer, "it was not answered in time")
+		return
+	}
+	l.giveUp(bridge.CauseUnreachable, "there was no response in time")
+}
+
+// onUnreachable hears that a port that we send to is closed.
+func (l *Line) onUnreachable(addr netip.AddrPort) {
+	out := l.uac
+	if out == nil || !out.initial || out.provisional || out.to.transport != "udp" || out.to.addr != addr {
+		return
+	}
+	out.tx.Terminate()
+	l.uac = nil
+	if l.state == leaving {
+		l.state = gone
+		return
+	}
+	l.dial.last = fmt.Errorf("%s is unreachable (ICMP)", addr)
+	l.nextTarget()
+}
+
+func newCallID() string { return sipmsg.GenerateTagN(24) }
+
+// escapeUser percent-encodes what the user part of a URI may not hold, section 25.1.
+func escapeUser(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		plain := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if plain || slices.Contains([]byte("-_.!~*'()&=+$,?/"), c) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,246 @@
+package sip
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/bridge"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// onRequest is where sipgo hands over a request, in a goroutine of its own.
+func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
+	if !u.begin() {
+		tx.Terminate()
+		return
+	}
+	defer u.work.Done()
+	defer func() {
+		if p := recover(); p != nil {
+			u.log.Error("panic while handling a request", "method", req.Method, "sip_call_id", printable(req.CallID().Value(), 128), "panic", p, "stack", string(debug.Stack()))
+			u.reply(req, tx, 500, "Server Internal Error")
+		}
+	}()
+	switch req.Method {
+	case sipmsg.INVITE:
+		u.onInvite(req, tx)
+	case sipmsg.ACK:
+		u.onAck(req)
+		tx.Terminate()
+	case sipmsg.BYE:
+		u.onBye(req, tx)
+	case sipmsg.CANCEL:
+		u.reply(req, tx, 481, "there is no INVITE to cancel")
+	case sipmsg.OPTIONS:
+		u.onOptions(req, tx)
+	default:
+		u.onOther(req, tx)
+	}
+}
+
+// lineOf finds the Line of an in-dialog request.
+func (u *UA) lineOf(req *sipmsg.Request) *Line {
+	tag, ok := req.To().Params.Get("tag")
+	if !ok {
+		return nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.lines[lineKey{req.CallID().Value(), tag}]
+}
+
+func (u *UA) onInvite(req *sipmsg.Request, tx *sipmsg.ServerTx) {
+	if words := unsupported(req); words != "" {
+		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: 420, Cause: bridge.CauseSignalling, Reason: "extension " + words + " is required and not supported here"},
+			sipmsg.NewHeader("Unsupported", words))
+		return
+	}
+	if !req.To().Params.Has("tag") {
+		u.newCall(req, tx)
+		return
+	}
+	l := u.lineOf(req)
+	if l == nil || !l.post(func() { l.onReinvite(req, tx) }) {
+		u.reply(req, tx, 481, "there is no such dialog here")
+	}
+}
+
+func (u *UA) onAck(req *sipmsg.Request) {
+	if l := u.lineOf(req); l != nil {
+		l.post(func() { l.onAck(req) })
+	}
+}
+
+func (u *UA) onBye(req *sipmsg.Request, tx *sipmsg.ServerTx) {
+	if words := unsupported(req); words != "" {
+		u.reply(req, tx, 420, "Bad Extension", sipmsg.NewHeader("Unsupported", words))
+		return
+	}
+	l := u.lineOf(req)
+	if l == nil || !l.post(func() { l.onBye(req, tx) }) {
+		u.reply(req, tx, 481, "there is no such dialog here")
+	}
+}
+
+// onOptions answers what an INVITE would get, section 11.2, as far as it can be
+// known without one. Trunks use it to see whether we live.
+func (u *UA) onOptions(req *sipmsg.Request, tx *sipmsg.ServerTx) {
+	if words := unsupported(req); words != "" {
+		u.reply(req, tx, 420, "Bad Extension", sipmsg.NewHeader("Unsupported", words))
+		return
+	}
+	if req.To().Params.Has("tag") && u.lineOf(req) == nil {
+		u.reply(req, tx, 481, "there is no such dialog here")
+		return
+	}
+	u.reply(req, tx, 200, "OK", sipmsg.NewHeader("Accept", "application/sdp"),
+		sipmsg.NewHeader("Accept-Encoding", "identity"), sipmsg.NewHeader("Accept-Language", "en"))
+}
+
+// onOther answers methods that are not built.
+func (u *UA) onOther(req *sipmsg.Request, tx *sipmsg.ServerTx) {
+	if req.To().Params.Has("tag") && u.lineOf(req) == nil {
+		u.reply(req, tx, 481, "there is no such dialog here")
+		return
+	}
+	if recognised[req.Method] {
+		u.reply(req, tx, 405, string(req.Method)+" is not allowed here")
+		return
+	}
+	u.reply(req, tx, 501, "method "+printable(string(req.Method), 32)+" is not known")
+}
+
+// unsupported lists the extensions that a request requires; none is built.
+func unsupported(req *sipmsg.Request) string {
+	var list []string
+	for _, h := range req.GetHeaders("Require") {
+		for _, tag := range strings.Split(h.Value(), ",") {
+			if tag = strings.TrimSpace(tag); tag != "" {
+				list = append(list, printable(tag, 64))
+			}
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// inviteOf reads an INVITE for the bridge.
+func inviteOf(req *sipmsg.Request) bridge.Invite {
+	inv := bridge.Invite{
+		Transport: sipmsg.NetworkToLower(req.Transport()),
+		SIPCallID: req.CallID().Value(),
+		From:      userPart(&req.From().Address),
+		FromName:  unquote(req.From().DisplayName),
+		To:        userPart(&req.Recipient),
+		Headers:   map[string]string{},
+	}
+	source, _ := netip.ParseAddrPort(req.Source())
+	inv.Source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
+	for _, h := range req.Headers() {
+		name := h.Name()
+		if len(name) > 2 && strings.EqualFold(name[:2], "X-") && len(inv.Headers) < 32 {
+			if _, twice := inv.Headers[name]; !twice {
+				inv.Headers[name] = h.Value()
+			}
+		}
+	}
+	return inv
+}
+
+// onUnreachable hears that packets to an address are refused.
+func (u *UA) onUnreachable(addr netip.AddrPort) {
+	u.mu.Lock()
+	var list []*Line
+	for _, l := range u.lines {
+		if !l.inbound {
+			list = append(list, l)
+		}
+	}
+	u.mu.Unlock()
+	for _, l := range list {
+		l.tryPost(func() { l.onUnreachable(addr) })
+	}
+}
+
+// onStrayResponse gets responses without a transaction: a 200 to an INVITE
+// whose transaction is over still wants its ACK, section 13.2.2.4.
+func (u *UA) onStrayResponse(res *sipmsg.Response) {
+	if !u.begin() {
+		return
+	}
+	defer u.work.Done()
+	if !res.IsSuccess() || res.CSeq().MethodName != sipmsg.INVITE {
+		return
+	}
+	u.mu.Lock()
+	l := u.lines[lineKey{res.CallID().Value(), res.From().Params.GetOr("tag", "")}]
+	u.mu.Unlock()
+	if l != nil {
+		l.post(func() { l.onStray(res) })
+	}
+}
+
+// refuseInvite answers an INVITE that becomes no call, logs it once and reports it.
+func (u *UA) refuseInvite(req *sipmsg.Request, tx *sipmsg.ServerTx, r bridge.Refusal, more ...sipmsg.Header) {
+	inv := inviteOf(req)
+	answer := responseTo(r.Cause, r.Reason)
+	if r.SIPCode != 0 {
+		answer.code = r.SIPCode
+	}
+	res := u.respond(req, answer.code, answer.phrase, u.tagFor(req))
+	res.AppendHeader(reasonField(r.Cause, r.Reason))
+	for _, h := range more {
+		res.AppendHeader(h)
+	}
+	if answer.code == 503 {
+		res.AppendHeader(sipmsg.NewHeader("Retry-After", "5"))
+	}
+	if len(res.GetHeaders("Warning")) == 0 {
+		res.AppendHeader(warning(399, answer.phrase))
+	}
+	tx.Respond(res)
+	r.Source, r.Transport, r.From, r.To, r.SIPCallID = inv.Source.String(), inv.Transport, inv.From, inv.To, inv.SIPCallID
+	r.SIPCode = answer.code
+	if req.To().Params.Has("tag") {
+		return // a re-INVITE is part of a call
+	}
+	u.report(r)
+}
+
+// refusedRaw hears of INVITEs that the guard turned away.
+func (u *UA) refusedRaw(h *head, f *fault, source netip.AddrPort, transport string) {
+	from, _ := h.get("from")
+	id, _ := h.get("call-id")
+	uri, _, _ := splitAddress(from)
+	u.report(bridge.Refusal{
+		Source: source.String(), Transport: transport, From: printable(userOf(uri), 128), To: printable(userOf(h.uri), 128),
+		SIPCallID: printable(id, 256), SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words,
+	})
+}
+
+func (u *UA) report(r bridge.Refusal) {
+	if r.ID == "" {
+		r.ID = bridge.NewID("refusal")
+	}
+	if r.Time.IsZero() {
+		r.Time = time.Now().UTC()
+	}
+	u.log.LogAttrs(nil, slog.LevelWarn, "INVITE refused", slog.String("source", r.Source), slog.String("transport", r.Transport),
+		slog.String("sip_call_id", printable(r.SIPCallID, 128)), slog.Int("sip_code", r.SIPCode),
+		slog.String("cause", string(r.Cause)), slog.String("reason", r.Reason))
+	if u.config.Refused != nil {
+		u.config.Refused(r)
+	}
+}
+
+// retryAfter is the header field of an overlapping INVITE's 500, section 14.2.
+func retryAfter(seconds int) sipmsg.Header {
+	return sipmsg.NewHeader("Retry-After", fmt.Sprint(seconds))
+}
