@@ -31,9 +31,9 @@ type Config struct {
 	Plan        func() *dialplan.Plan // the plan in force; never nil
 	PlanChanged func(*dialplan.Plan)  // the stored plan is this one now; may be nil
 
-	Mint  Mint         // makes room tokens; may be nil
-	Rooms http.Handler // ws, whip, whep and sessions below /v1/rooms/{room}/, with their own tokens; may be nil
-	Pages http.Handler // everything outside /v1; may be nil
+	Tokens Minter       // signs room tokens: *room.Keys; may be nil
+	Rooms  http.Handler // ws, whip, whep and sessions below /v1/rooms/{room}/, with their own tokens; may be nil
+	Pages  http.Handler // everything outside /v1; may be nil
 
 	Draining      func() bool // no new calls are taken; may be nil
 	RTPPortsInUse func() int  // may be nil
@@ -50,7 +50,7 @@ type Server struct {
 	backlog     Backlog
 	plan        func() *dialplan.Plan
 	planChanged func(*dialplan.Plan)
-	mint        Mint
+	tokens      Minter
 	draining    func() bool
 	publicURL   string
 	version     string
@@ -70,7 +70,7 @@ type Server struct {
 func New(c Config) *Server {
 	s := &Server{
 		exchange: c.Exchange, store: c.Store, backlog: c.Backlog,
-		plan: c.Plan, planChanged: c.PlanChanged, mint: c.Mint, draining: c.Draining,
+		plan: c.Plan, planChanged: c.PlanChanged, tokens: c.Tokens, draining: c.Draining,
 		publicURL: c.PublicURL, version: c.Version, log: c.Log,
 	}
 	if s.log == nil {
@@ -105,7 +105,7 @@ func (s *Server) Recorded(c bridge.CDR) {
 
 // routes puts every path in its place. Everything below /v1/ needs a key,
 // except what is mounted by a longer pattern here.
-func (s *Server) routes(rooms, pages http.Handler) http.Handler {
+func (s *Server) routes(rooms Signalling, pages http.Handler) http.Handler {
 	keyed := http.NewServeMux()
 	operations := s.operations(keyed)
 	keyed.HandleFunc("GET /v1/events", s.events)
@@ -114,9 +114,7 @@ func (s *Server) routes(rooms, pages http.Handler) http.Handler {
 	root.Handle("/v1/", s.authenticated(worded(keyed)))
 	root.HandleFunc("GET /v1/openapi.json", openAPI(operations))
 	if rooms != nil {
-		for _, path := range []string{"ws", "whip", "whep", "sessions/"} {
-			root.Handle("/v1/rooms/{room}/"+path, rooms)
-		}
+		rooms.Register(root)
 	}
 	root.HandleFunc("GET /healthz", healthz)
 	root.HandleFunc("GET /readyz", s.readyz)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/room"
 	"github.com/roomline/roomline/store"
 )
 
@@ -424,6 +425,7 @@ type house struct {
 	exchange *fakeExchange
 	store    *fakeStore
 	logged   *lockedBuffer
+	tokens   *room.Keys
 	changed  []*dialplan.Plan
 }
 
@@ -442,15 +444,17 @@ func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); retur
 
 func newHouse(t testing.TB, adjust ...func(*Config)) *house {
 	t.Helper()
-	h := &house{exchange: &fakeExchange{}, store: &fakeStore{dones: make(chan store.Delivery, 100), fails: make(chan failedDelivery, 100)}, logged: &lockedBuffer{}}
+	tokens, err := room.NewKeys(room.Key{ID: "test", Secret: bytes.Repeat([]byte{7}, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{tokens: tokens, exchange: &fakeExchange{}, store: &fakeStore{dones: make(chan store.Delivery, 100), fails: make(chan failedDelivery, 100)}, logged: &lockedBuffer{}}
 	c := Config{
 		Exchange: h.exchange, Store: h.store, AdminKey: adminKey,
 		Plan:        func() *dialplan.Plan { p := clonePlan(h.store.plan); return &p },
 		PlanChanged: func(p *dialplan.Plan) { h.changed = append(h.changed, p) },
-		Mint: func(r TokenRequest) (string, time.Time, error) {
-			return "token-for-" + r.Identity, time.Now().Add(r.TTL), nil
-		},
-		Version: "test", Log: debugLog(h.logged),
+		Tokens:      tokens,
+		Version:     "test", Log: debugLog(h.logged),
 	}
 	for _, f := range adjust {
 		f(&c)

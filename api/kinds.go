@@ -67,7 +67,7 @@ func (k kind[T]) shown(item T) T {
 	return k.show(item)
 }
 
-// put adds or replaces an item, at a position from 0, or where it was, or last.
+// put adds or replaces an item, at a position from 0, or with -1 where it was, or last.
 // It returns its index and whether it is new.
 func (k kind[T]) put(p *dialplan.Plan, item T, position int) (index int, added bool) {
 	items := k.list(p)
@@ -88,14 +88,14 @@ func (k kind[T]) put(p *dialplan.Plan, item T, position int) (index int, added b
 
 // newItem is POST of an object.
 type newItem[T any] struct {
-	Position int `query:"position" minimum:"-1" default:"-1" doc:"of a route: its place from 0; -1 is the end"`
+	Position int `query:"position" minimum:"1" doc:"of a route: its place from 1; absent: the end"`
 	Body     T
 }
 
 // itemChange is PUT of one object.
 type itemChange[T any] struct {
 	Named
-	Position int `query:"position" minimum:"-1" default:"-1" doc:"of a route: its place from 0; -1 keeps it"`
+	Position int `query:"position" minimum:"1" doc:"of a route: its place from 1; absent: where it was, or the end"`
 	Body     T
 }
 
@@ -110,7 +110,7 @@ func registerKind[T any](s *Server, a huma.API, k kind[T]) {
 	path := "/v1/" + k.plural
 	huma.Register(a, operation("create-"+k.singular, http.MethodPost, path, "Add a "+k.singular, 201),
 		func(ctx context.Context, in *newItem[T]) (*itemAnswer[T], error) {
-			return putItem(ctx, s, k, in.Body, in.Position, true)
+			return putItem(ctx, s, k, in.Body, in.Position-1, true)
 		})
 	huma.Register(a, operation("list-"+k.plural, http.MethodGet, path, "List "+k.plural, 0),
 		func(ctx context.Context, in *Paging) (*listOutput[T], error) { return listItems(ctx, s, k, in) })
@@ -122,7 +122,7 @@ func registerKind[T any](s *Server, a huma.API, k kind[T]) {
 				return nil, problem(http.StatusUnprocessableEntity, "nothing was changed: the body names another "+k.singular+" than the path",
 					at("path.id", "expected the same name as in the body"))
 			}
-			return putItem(ctx, s, k, in.Body, in.Position, false)
+			return putItem(ctx, s, k, in.Body, in.Position-1, false)
 		})
 	huma.Register(a, operation("delete-"+k.singular, http.MethodDelete, path+"/{id}", "Delete a "+k.singular, 204),
 		func(ctx context.Context, in *Named) (*none, error) { return nil, deleteItem(ctx, s, k, in.ID) })

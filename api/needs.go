@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/room"
 	"github.com/roomline/roomline/store"
 )
 
@@ -125,16 +127,11 @@ type requestStore interface {
 // Backlog says how many records wait to be written to the store.
 type Backlog interface{ Backlog() int }
 
-// TokenRequest asks for a token that lets one participant into one room.
-type TokenRequest struct {
-	Room     string
-	Identity string
-	Name     string
-	Role     bridge.Role
-	Person   string // participants with one person are one human
-	CallID   string // binds a browser to a phone's person
-	TTL      time.Duration
+// Minter signs room tokens; *room.Keys is one.
+type Minter interface {
+	Mint(c room.Claims, ttl time.Duration, now time.Time) (token string, expires time.Time, err error)
 }
 
-// Mint signs a room token that is valid until expiresAt.
-type Mint func(r TokenRequest) (token string, expiresAt time.Time, err error)
+// Signalling mounts ws, whip, whep and sessions below /v1/rooms/{room}/, which
+// check tokens of their own; *room.Server is one.
+type Signalling interface{ Register(mux *http.ServeMux) }

@@ -12,10 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/room"
 )
-
-// tokenTTL is how long a room token is valid unless the request says otherwise.
-const tokenTTL = time.Hour
 
 // RoomInput is a call about one room.
 type RoomInput struct {
@@ -31,7 +29,7 @@ type tokenInput struct {
 		Role     string `json:"role" enum:"dispatcher,supervisor,agent,guest,caller"`
 		Person   string `json:"person,omitempty" maxLength:"128" doc:"participants with one person are one human"`
 		CallID   string `json:"call_id,omitempty" maxLength:"64" doc:"binds this browser to the person on that phone"`
-		TTL      int    `json:"ttl,omitempty" minimum:"0" maximum:"86400" doc:"seconds; 3600 when absent"`
+		TTL      int    `json:"ttl,omitempty" minimum:"0" maximum:"2592000" doc:"seconds; 3600 when absent"`
 	}
 }
 
@@ -97,23 +95,20 @@ func (s *Server) createToken(ctx context.Context, in *tokenInput) (*one[tokenAns
 	if err := checkRoom("path.room", in.Room); err != nil {
 		return nil, err
 	}
-	if s.mint == nil {
+	if s.tokens == nil {
 		return nil, problem(http.StatusServiceUnavailable, "this gateway has no rooms for browsers")
 	}
 	b := in.Body
-	if strings.ContainsFunc(b.Identity+b.Name+b.Person, isControl) {
-		return nil, invalid("body.identity", "control characters are not allowed in identity, name and person")
-	}
 	if b.CallID != "" {
 		if _, ok := s.exchange.Live(b.CallID); !ok {
 			return nil, invalid("body.call_id", "there is no live call %q", b.CallID)
 		}
 	}
-	request := TokenRequest{
+	claims := room.Claims{
 		Room: in.Room, Identity: b.Identity, Name: cmp.Or(b.Name, b.Identity), Role: bridge.Role(b.Role),
-		Person: b.Person, CallID: b.CallID, TTL: cmp.Or(time.Duration(b.TTL)*time.Second, tokenTTL),
+		Person: b.Person, CallID: b.CallID,
 	}
-	token, expires, err := s.mint(request)
+	token, expires, err := s.tokens.Mint(claims, time.Duration(b.TTL)*time.Second, time.Now())
 	if err != nil {
 		return nil, s.fromBridge(ctx, err)
 	}
