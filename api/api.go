@@ -32,7 +32,7 @@ type Config struct {
 	PlanChanged func(*dialplan.Plan)  // the stored plan is this one now; may be nil
 
 	Tokens Minter       // signs room tokens: *room.Keys; may be nil
-	Rooms  http.Handler // ws, whip, whep and sessions below /v1/rooms/{room}/, with their own tokens; may be nil
+	Rooms  Signalling   // *room.Server; may be nil
 	Pages  http.Handler // everything outside /v1; may be nil
 
 	Draining      func() bool // no new calls are taken; may be nil
