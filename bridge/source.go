@@ -95,8 +95,7 @@ func (s *Source) Close() { s.owner.unpublish(s) }
 
 // Push takes one packet along its whole road, in the caller's goroutine: to
 // forwards as it is, then, in order, to whoever needs its sound. The packet is
-// the caller's again afterwards. Packets with codec TelephoneEvent only keep
-// their place in the sequence.
+// the caller's again afterwards.
 func (s *Source) Push(p *media.Packet) {
 	s.heard.Store(p.Arrived.UnixNano())
 	f := s.fan.Load()

@@ -1,0 +1,379 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/roomline/roomline/api"
+	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
+	"github.com/roomline/roomline/media/webrtc"
+	"github.com/roomline/roomline/room"
+	"github.com/roomline/roomline/sip"
+	"github.com/roomline/roomline/store"
+	"github.com/roomline/roomline/transcode"
+	"github.com/roomline/roomline/web"
+)
+
+const (
+	adminKeyFile = "admin.key" // in the data folder; made by store.AdminKey
+	tokenKeyFile = "tokens.key"
+)
+
+// gateway is every part of a running gateway, joined by plain assignment.
+type gateway struct {
+	s     settings
+	log   *slog.Logger
+	drain time.Duration
+
+	store    *store.Store
+	spool    *store.Spool
+	plans    *plans
+	ports    *rtp.Ports
+	exchange *bridge.Exchange
+	ua       *sip.UA
+	engine   *webrtc.Engine
+	keys     *room.Keys
+	rooms    *room.Server
+	api      *api.Server
+	adminKey string
+	http     net.Listener
+	metrics  net.Listener
+}
+
+// newGateway opens what can fail, from the ground up. After an error nothing stays open.
+func newGateway(ctx context.Context, s settings, log *slog.Logger) (g *gateway, err error) {
+	g = &gateway{s: s, log: log}
+	defer func() {
+		if err != nil {
+			g.close()
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		g.openData, g.openMedia, g.openExchange, g.openSIP, g.openRooms, g.openHTTP,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// openData opens the data folder, the database, and the dial plan in force.
+func (g *gateway) openData(ctx context.Context) error {
+	if err := os.MkdirAll(g.s.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	url := g.s.DatabaseURL
+	if url == "" {
+		url = filepath.Join(g.s.Data, "roomline.db")
+	}
+	var err error
+	if g.store, err = store.Open(ctx, url); err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	if g.spool, err = store.OpenSpool(filepath.Join(g.s.Data, "spool"), g.log); err != nil {
+		return fmt.Errorf("open the spool: %w", err)
+	}
+	if g.plans, err = openPlans(ctx, g.s, g.store, g.log); err != nil {
+		return err
+	}
+	if g.adminKey = g.s.AdminKey; g.adminKey != "" {
+		return nil
+	}
+	key, created, err := store.AdminKey(g.s.Data)
+	if err != nil {
+		return fmt.Errorf("read the admin key: %w", err)
+	}
+	if g.adminKey = key; created {
+		fmt.Fprintf(os.Stderr, "\n  Admin key (shown once, kept in %s): %s\n\n", filepath.Join(g.s.Data, adminKeyFile), key)
+	}
+	return nil
+}
+
+// openMedia opens the port for browsers and makes the range for phones.
+func (g *gateway) openMedia(ctx context.Context) error {
+	low, high, err := g.s.rtpRange()
+	if err != nil {
+		return err
+	}
+	if g.ports, err = rtp.NewPorts(low, high); err != nil {
+		return fmt.Errorf("--rtp-ports: %w", err)
+	}
+	ip, err := g.s.publicIP()
+	if err != nil {
+		return err
+	}
+	g.engine, err = webrtc.NewEngine(ctx, webrtc.Config{
+		Listen: media.ListenUDP, UDPAddr: g.s.WebRTCUDP, TCPAddr: g.s.WebRTCTCP, PublicIP: ip, ICELite: true, Log: g.log,
+	})
+	if err != nil {
+		return fmt.Errorf("open the WebRTC port: %w; choose another with --webrtc-udp", err)
+	}
+	return nil
+}
+
+func (g *gateway) openExchange(context.Context) error {
+	bound, err := g.s.sipAddrs()
+	if err != nil {
+		return err
+	}
+	silence, err := time.ParseDuration(g.s.MediaTimeout)
+	if err != nil {
+		return fmt.Errorf("--media-timeout %q: expected a duration such as 30s", g.s.MediaTimeout)
+	}
+	if g.drain, err = time.ParseDuration(g.s.Drain); err != nil {
+		return fmt.Errorf("--drain %q: expected a duration such as 30s", g.s.Drain)
+	}
+	if silence == 0 {
+		silence = -1
+	}
+	g.exchange = &bridge.Exchange{
+		Plan: g.plans.inForce, Trusts: bridge.TrustedBy(bound...), Dialer: lateDialer{g},
+		Recorded: g.recorded, Emitted: g.emitted, Refusals: g.refused,
+		Opus:         transcode.OpusSettings{Bitrate: g.s.OpusBitrate, Complexity: g.s.OpusComplexity, FEC: true},
+		MediaTimeout: silence, Log: g.log,
+	}
+	return nil
+}
+
+// lateDialer lets exchange and user agent know each other.
+type lateDialer struct{ g *gateway }
+
+// Dial implements bridge.Dialer.
+func (d lateDialer) Dial(spec bridge.DialSpec) (bridge.Line, error) { return d.g.ua.Dial(spec) }
+
+func (g *gateway) openSIP(context.Context) error {
+	ip, err := g.s.publicIP()
+	if err != nil {
+		return err
+	}
+	g.ua, err = sip.New(sip.Config{
+		Addrs: g.s.SIP, PublicIP: ip, Ports: g.ports, Listen: media.ListenUDP, UserAgent: "Roomline/" + version, Log: g.log,
+		Admit: g.exchange.Admit, Incoming: g.exchange.Incoming, Refused: g.exchange.Refused,
+	})
+	return err
+}
+
+func (g *gateway) openRooms(context.Context) error {
+	secret, err := tokenSecret(g.s.Data)
+	if err != nil {
+		return err
+	}
+	if g.keys, err = room.NewKeys(room.Key{ID: "1", Secret: secret}); err != nil {
+		return err
+	}
+	g.rooms = room.New(room.Config{
+		Exchange: g.exchange, Engine: g.engine, Keys: g.keys, Log: g.log,
+		TURN: room.TURN{URLs: g.s.TURN, Secret: g.s.TURNSecret},
+	})
+	return nil
+}
+
+func (g *gateway) openHTTP(context.Context) (err error) {
+	mux := http.NewServeMux()
+	g.rooms.Register(mux)
+	g.api = api.New(api.Config{
+		Exchange: api.Bridge(g.exchange), Store: g.store, Backlog: g.spool, AdminKey: g.adminKey,
+		Plan: g.plans.inForce, PlanChanged: g.plans.set, Mint: g.mint, Rooms: mux, Pages: web.Handler(),
+		Draining: g.exchange.Draining, RTPPortsInUse: g.ports.InUse, PublicURL: g.s.PublicURL, Version: version, Log: g.log,
+	})
+	if g.http, err = net.Listen("tcp", g.s.HTTP); err != nil {
+		return fmt.Errorf("open the HTTP port: %w; choose another with --http", err)
+	}
+	if g.s.Metrics == "" {
+		return nil
+	}
+	if g.metrics, err = net.Listen("tcp", g.s.Metrics); err != nil {
+		return fmt.Errorf("open the metrics port: %w; choose another with --metrics", err)
+	}
+	return nil
+}
+
+// close gives back what newGateway has opened.
+func (g *gateway) close() {
+	if g.http != nil {
+		g.http.Close()
+	}
+	if g.metrics != nil {
+		g.metrics.Close()
+	}
+	if g.rooms != nil {
+		g.rooms.Close()
+	}
+	if g.engine != nil {
+		g.engine.Close()
+	}
+	if g.spool != nil {
+		g.spool.Close()
+	}
+	if g.store != nil {
+		g.store.Close()
+	}
+}
+
+// run starts the parts and, when ctx ends, stops them in the opposite order: new
+// calls are refused, live ones may go on for the drain time, and the spool is
+// emptied last. ready is closed when calls can come in.
+func (g *gateway) run(ctx context.Context, ready chan<- struct{}) error {
+	defer g.close()
+	signalling := g.stage(ctx, "sip", g.ua.Run)
+	records := g.stage(ctx, "spool", func(ctx context.Context) error { return g.spool.Run(ctx, g.store) })
+	hooks := g.stage(ctx, "webhooks", g.api.Run)
+	planning := g.stage(ctx, "plans", g.plans.run)
+	calls := g.stage(ctx, "calls", func(ctx context.Context) error { g.exchange.Run(ctx); return nil })
+	pages := g.stage(ctx, "http", g.serveHTTP)
+	var failed error
+	select {
+	case <-g.ua.Ready():
+		close(ready)
+		select {
+		case <-ctx.Done():
+		case failed = <-firstError(signalling, pages):
+		}
+	case failed = <-firstError(signalling, pages):
+	case <-ctx.Done():
+	}
+	g.shutDown()
+	for _, s := range []*stage{calls, signalling, pages, planning, hooks, records} {
+		s.stop()
+	}
+	return failed
+}
+
+// shutDown lets live calls go on for a while.
+func (g *gateway) shutDown() {
+	if n := len(g.exchange.Calls()); n > 0 {
+		g.log.Info("draining", "calls", n, "at_most", g.drain)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.drain)
+	defer cancel()
+	g.exchange.Drain(ctx)
+}
+
+// stage is one service that runs until it is stopped.
+type stage struct {
+	name   string
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+	log    *slog.Logger
+}
+
+// stage starts a service outside of ctx's end, so that the order of stopping is ours.
+func (g *gateway) stage(ctx context.Context, name string, run func(context.Context) error) *stage {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s := &stage{name: name, cancel: cancel, done: make(chan struct{}), log: g.log}
+	go func() {
+		defer close(s.done)
+		s.err = run(ctx)
+	}()
+	return s
+}
+
+func (s *stage) stop() {
+	s.cancel()
+	<-s.done
+	if s.err != nil && !errors.Is(s.err, context.Canceled) {
+		s.log.Error("stopped with an error", "part", s.name, "error", s.err)
+	}
+}
+
+// firstError tells when one of the stages has ended by itself.
+func firstError(stages ...*stage) <-chan error {
+	failed := make(chan error, len(stages))
+	for _, s := range stages {
+		go func() {
+			<-s.done
+			failed <- fmt.Errorf("%s: %w", s.name, s.err)
+		}()
+	}
+	return failed
+}
+
+func (g *gateway) serveHTTP(ctx context.Context) error {
+	tlsConfig, err := g.s.tls()
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if g.metrics != nil {
+		wg.Go(func() { api.Serve(ctx, g.metrics, nil, g.api.MetricsHandler(), g.log) })
+	}
+	return api.Serve(ctx, g.http, tlsConfig, g.api.Handler(), g.log)
+}
+
+func (g *gateway) recorded(c bridge.CDR) {
+	g.api.Recorded(c)
+	if err := g.spool.AppendCDR(c); err != nil {
+		g.log.Error("a CDR could not be written", "call", c.ID, "error", err)
+	}
+}
+
+func (g *gateway) emitted(e bridge.Event) {
+	if err := g.spool.AppendEvent(e); err != nil {
+		g.log.Error("an event could not be written", "event", e.ID, "error", err)
+	}
+}
+
+func (g *gateway) refused(r bridge.Refusal) {
+	if err := g.spool.AppendRefusal(r); err != nil {
+		g.log.Error("a refusal could not be written", "error", err)
+	}
+}
+
+func (g *gateway) mint(r api.TokenRequest) (string, time.Time, error) {
+	return g.keys.Mint(room.Claims{
+		Identity: r.Identity, Name: r.Name, Role: r.Role, Person: r.Person, CallID: r.CallID, Room: r.Room,
+	}, r.TTL, time.Now())
+}
+
+// url is where people find the gateway.
+func (g *gateway) url() string {
+	if g.s.PublicURL != "" {
+		return strings.TrimRight(g.s.PublicURL, "/")
+	}
+	scheme := "http"
+	if g.s.TLSCert != "" || g.s.ACME != "" {
+		scheme = "https"
+	}
+	addr := g.http.Addr().(*net.TCPAddr).AddrPort()
+	if addr.Addr().IsUnspecified() {
+		addr = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addr.Port())
+	}
+	return scheme + "://" + addr.String()
+}
+
+// tokenSecret reads the secret of room tokens from the data folder, or makes it.
+func tokenSecret(dir string) ([]byte, error) {
+	path := filepath.Join(dir, tokenKeyFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		secret := make([]byte, 32)
+		rand.Read(secret)
+		return secret, os.WriteFile(path, []byte(hex.EncodeToString(secret)+"\n"), 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the token key: %w", err)
+	}
+	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(secret) < 32 {
+		return nil, fmt.Errorf("%s does not hold 64 hexadecimal digits; remove it to have a new one made", path)
+	}
+	return secret, nil
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/roomline/roomline/dialplan"
+)
+
+// settings are those of serve: a flag, an environment variable and a YAML key each.
+type settings struct {
+	Config      string   `env:"ROOMLINE_CONFIG" placeholder:"FILE" help:"YAML file with these settings; may also hold trunks, numbers and routes."`
+	Data        string   `env:"ROOMLINE_DATA" default:"./data" placeholder:"DIR" help:"SQLite, spool, keys, last route snapshot."`
+	DatabaseURL string   `env:"ROOMLINE_DATABASE_URL" placeholder:"URL" help:"postgres://…; default: SQLite in the data folder."`
+	HTTP        string   `name:"http" env:"ROOMLINE_HTTP" default:"127.0.0.1:8080" placeholder:"ADDR" help:"API, pages, WebSocket, WHIP and WHEP."`
+	PublicURL   string   `env:"ROOMLINE_PUBLIC_URL" placeholder:"URL" help:"What links and tokens point to."`
+	TLSCert     string   `env:"ROOMLINE_TLS_CERT" placeholder:"FILE" help:"Certificate chain for HTTPS, PEM."`
+	TLSKey      string   `env:"ROOMLINE_TLS_KEY" placeholder:"FILE" help:"Its private key, PEM."`
+	ACME        string   `env:"ROOMLINE_ACME" name:"acme" placeholder:"DOMAIN" help:"Get a certificate for this domain by ACME; needs --http on port 443."`
+	SIP         []string `name:"sip" env:"ROOMLINE_SIP" default:"127.0.0.1:5060" placeholder:"ADDR" help:"SIP over UDP and TCP; may be repeated."`
+	SIPTLS      string   `name:"sip-tls" env:"ROOMLINE_SIP_TLS" placeholder:"ADDR" help:"SIP over TLS (not available yet)."`
+	SIPWS       string   `name:"sip-ws" env:"ROOMLINE_SIP_WS" placeholder:"ADDR" help:"SIP over WebSocket (not available yet)."`
+	RTPPorts    string   `name:"rtp-ports" env:"ROOMLINE_RTP_PORTS" default:"20000-29999" placeholder:"LOW-HIGH" help:"UDP ports for RTP, bound to the address of the --sip in use."`
+	WebRTCUDP   string   `name:"webrtc-udp" env:"ROOMLINE_WEBRTC_UDP" default:"127.0.0.1:7882" placeholder:"ADDR" help:"One UDP port for all browsers."`
+	WebRTCTCP   string   `name:"webrtc-tcp" env:"ROOMLINE_WEBRTC_TCP" placeholder:"ADDR" help:"ICE-TCP for browsers whose network blocks UDP; default: off."`
+	TURN        []string `name:"turn" env:"ROOMLINE_TURN" placeholder:"URL" help:"TURN server told to browsers; may be repeated."`
+	TURNSecret  string   `name:"turn-secret" env:"ROOMLINE_TURN_SECRET" placeholder:"SECRET" help:"Shared with the TURN server, for time-limited credentials."`
+	PublicIP    string   `name:"public-ip" env:"ROOMLINE_PUBLIC_IP" placeholder:"IP" help:"What SDP and candidates say behind NAT."`
+	AdminKey    string   `env:"ROOMLINE_ADMIN_KEY" placeholder:"KEY" help:"Key of the API; default: made on first start, kept in the data folder, printed once."`
+	Metrics     string   `env:"ROOMLINE_METRICS" default:"127.0.0.1:9464" placeholder:"ADDR" help:"/metrics, /healthz and /readyz."`
+
+	OpusComplexity int    `env:"ROOMLINE_OPUS_COMPLEXITY" default:"5" help:"0 to 10: CPU against quality of what browsers hear."`
+	OpusBitrate    int    `env:"ROOMLINE_OPUS_BITRATE" default:"24000" help:"Bit/s of what browsers hear."`
+	MediaTimeout   string `env:"ROOMLINE_MEDIA_TIMEOUT" default:"30s" help:"RTP silence that ends a call; 0 for never."`
+	Drain          string `env:"ROOMLINE_DRAIN" default:"30s" help:"How long a stopping gateway lets its calls go on."`
+
+	LiveKitURL    string `name:"livekit-url" env:"ROOMLINE_LIVEKIT_URL" placeholder:"URL" help:"Rooms in a LiveKit cluster (not available yet)."`
+	LiveKitKey    string `name:"livekit-key" env:"ROOMLINE_LIVEKIT_KEY" placeholder:"KEY" help:"Its API key."`
+	LiveKitSecret string `name:"livekit-secret" env:"ROOMLINE_LIVEKIT_SECRET" placeholder:"SECRET" help:"Its API secret."`
+}
+
+// planKeys are the parts of a configuration file that belong to the dial plan.
+var planKeys = map[string]bool{"trunks": true, "numbers": true, "routes": true, "agents": true}
+
+// Validate checks what kong cannot, and names the flag that is wrong.
+func (s *settings) Validate() error {
+	for _, unbuilt := range []struct{ flag, value string }{
+		{"--sip-tls", s.SIPTLS}, {"--sip-ws", s.SIPWS}, {"--livekit-url", s.LiveKitURL},
+	} {
+		if unbuilt.value != "" {
+			return fmt.Errorf("%s is not available yet; leave it out", unbuilt.flag)
+		}
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return fmt.Errorf("--tls-cert and --tls-key go together; give both or neither")
+	}
+	if s.TLSCert != "" && s.ACME != "" {
+		return fmt.Errorf("--acme makes its own certificate; leave --tls-cert out")
+	}
+	if s.OpusComplexity < 0 || s.OpusComplexity > 10 {
+		return fmt.Errorf("--opus-complexity %d: expected 0 to 10", s.OpusComplexity)
+	}
+	if s.OpusBitrate < 6000 || s.OpusBitrate > 128000 {
+		return fmt.Errorf("--opus-bitrate %d: expected 6000 to 128000 bit/s", s.OpusBitrate)
+	}
+	if _, _, err := s.rtpRange(); err != nil {
+		return err
+	}
+	if _, err := s.publicIP(); err != nil {
+		return err
+	}
+	_, err := s.sipAddrs()
+	return err
+}
+
+// rtpRange reads --rtp-ports.
+func (s *settings) rtpRange() (low, high int, err error) {
+	from, to, ok := strings.Cut(s.RTPPorts, "-")
+	low, errLow := strconv.Atoi(from)
+	high, errHigh := strconv.Atoi(to)
+	if !ok || errLow != nil || errHigh != nil || low < 1 || high > 65535 || high < low+1 {
+		return 0, 0, fmt.Errorf("--rtp-ports %q: expected LOW-HIGH, such as 20000-29999", s.RTPPorts)
+	}
+	return low, high, nil
+}
+
+func (s *settings) publicIP() (netip.Addr, error) {
+	if s.PublicIP == "" {
+		return netip.Addr{}, nil
+	}
+	ip, err := netip.ParseAddr(s.PublicIP)
+	if err != nil {
+		return ip, fmt.Errorf("--public-ip %q: expected an IP address", s.PublicIP)
+	}
+	return ip, nil
+}
+
+// sipAddrs reads --sip: the addresses that are bound.
+func (s *settings) sipAddrs() (bound []netip.Addr, err error) {
+	for _, a := range s.SIP {
+		host, _, err := net.SplitHostPort(a)
+		if err != nil {
+			return nil, fmt.Errorf("--sip %q: expected ADDRESS:PORT, such as 192.0.2.1:5060", a)
+		}
+		ip, err := netip.ParseAddr(host)
+		if err != nil {
+			return nil, fmt.Errorf("--sip %q: expected an IP address before the port", a)
+		}
+		bound = append(bound, ip)
+	}
+	return bound, nil
+}
+
+// filePlan reads the dial plan that the configuration file may hold; nil without one.
+func (s *settings) filePlan() (*dialplan.Plan, error) {
+	if s.Config == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(s.Config)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	plan, err := dialplan.ParseAmong(text, settingKeys(), os.Getenv)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Config, err)
+	}
+	if len(plan.Trunks)+len(plan.Numbers)+len(plan.Routes) == 0 {
+		return nil, nil
+	}
+	return plan, nil
+}
+
+// settingKeys are the YAML keys of all settings: the flags' names.
+func settingKeys() []string {
+	parser := kong.Must(&struct {
+		Serve serveCommand `cmd:""`
+	}{})
+	var keys []string
+	for _, flag := range parser.Model.Children[0].Flags {
+		keys = append(keys, flag.Name, strings.ReplaceAll(flag.Name, "-", "_"))
+	}
+	return keys
+}
+
+// fileSettings makes kong look into the --config file for what the command line
+// and the environment leave open.
+func fileSettings(args []string) kong.Resolver {
+	values, err := readSettings(configPath(args))
+	return kong.ResolverFunc(func(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+		if err != nil || parent.Node() == nil || parent.Node().Name != "serve" {
+			return nil, err
+		}
+		if v, ok := values[flag.Name]; ok {
+			return v, nil
+		}
+		return values[strings.ReplaceAll(flag.Name, "-", "_")], nil
+	})
+}
+
+// configPath finds --config before kong has parsed anything.
+func configPath(args []string) string {
+	for i, a := range args {
+		if path, ok := strings.CutPrefix(a, "--config="); ok {
+			return path
+		}
+		if a == "--config" && i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return os.Getenv("ROOMLINE_CONFIG")
+}
+
+func readSettings(path string) (map[string]any, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	var all map[string]any
+	if err := yaml.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	known := map[string]bool{}
+	for _, k := range settingKeys() {
+		known[k] = true
+	}
+	for k, v := range all {
+		if !known[k] && !planKeys[k] {
+			return nil, fmt.Errorf("%s: unknown setting %q; `roomline serve --help` lists all", path, k)
+		}
+		if list, ok := v.([]any); ok && known[k] {
+			all[k] = joined(list)
+		}
+	}
+	return all, nil
+}
+
+// joined writes a YAML list the way kong reads repeated flags.
+func joined(list []any) string {
+	parts := make([]string, len(list))
+	for i, v := range list {
+		parts[i] = fmt.Sprint(v)
+	}
+	return strings.Join(parts, ",")
+}
