@@ -29,7 +29,7 @@ export class People {
     this.seat = seat;
     this.own = own;
     this.actions = actions;
-    this.timer = setInterval(() => this.tick(Date.now()), 250);
+    this.timer = setInterval(() => this.tick(Date.now()), 100);
   }
 
   /** Shows who is there now. */

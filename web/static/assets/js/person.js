@@ -35,11 +35,11 @@ export class Row {
   /** @param {Participant} p */
   update(p) {
     this.p = p;
-    const kind = kindOf(p.kind), name = nameOf(p);
+    const name = nameOf(p);
     this.element.dataset.kind = p.kind;
     this.element.classList.toggle("muted", p.muted);
     this.element.classList.toggle("away", Boolean(p.away));
-    setIcon(this.parts.avatar, kind.icon);
+    setIcon(this.parts.avatar, kindOf(p.kind).icon);
     setText(this.parts.name, name);
     setText(this.parts.about, aboutWords(p).join(" · "));
     this.#tools(p, name);
@@ -131,7 +131,8 @@ function build(row, p) {
     avatar,
     make("div", { className: "who" }, make("div", { className: "name-line" }, name), about, state),
     canvas,
-    make("div", { className: "row-tools" }, quality, keypad, hangup),
+    quality,
+    make("div", { className: "row-tools" }, keypad, hangup),
     detail);
   if (row.mine) name.after(make("span", { className: "you" }, "you"));
   return { element, name, about, state, avatar, canvas, detail, quality, mos, keypad, hangup };

@@ -102,6 +102,9 @@ export class Playback {
     };
     track.addEventListener("mute", live);
     track.addEventListener("unmute", live);
+    video.addEventListener("resize", () => {
+      if (video.videoHeight) tile.style.setProperty("--shape", (video.videoWidth / video.videoHeight).toFixed(4));
+    });
     this.grid.append(tile);
     video.play().catch(() => {});
     this.update();

@@ -1,0 +1,210 @@
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	cdppage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// tools is the folder with what package.json names, installed once per
+// version into the user's cache.
+func tools(t *testing.T) string {
+	t.Helper()
+	npm := need(t, "npm", "apt-get install npm")
+	wanted, err := os.ReadFile("package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(cache, "roomline", fmt.Sprintf("web-tools-%x", sha256.Sum256(wanted))[:26])
+	if _, err := os.Stat(folder); err == nil {
+		return folder
+	}
+	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := os.MkdirTemp(filepath.Dir(folder), "new-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(fresh, "package.json"), wanted, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	install := exec.Command(npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
+	install.Dir = fresh
+	if out, err := install.CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("npm install: %v\n%s", err, out)
+		}
+		t.Skipf("the page tools could not be installed, so this is not tested: %v\n%s", err, out)
+	}
+	if err := os.Rename(fresh, folder); err != nil && !os.IsExist(err) {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func TestTypesAreSound(t *testing.T) {
+	node := need(t, "node", "apt-get install nodejs")
+	tsc := exec.Command(node, filepath.Join(tools(t), "node_modules", "typescript", "bin", "tsc"), "-p", "jsconfig.json")
+	if out, err := tsc.CombinedOutput(); err != nil {
+		t.Errorf("tsc: %v\n%s", err, out)
+	}
+}
+
+// screen is a size and a theme that people use.
+type screen struct {
+	name          string
+	width, height int64
+	scheme        string
+}
+
+var screens = []screen{
+	{"desktop-light", 1280, 800, "light"},
+	{"desktop-dark", 1280, 800, "dark"},
+	{"phone-light", 390, 844, "light"},
+	{"phone-dark", 390, 844, "dark"},
+	{"zoomed-four-times", 320, 256, "light"}, // WCAG 1.4.10
+}
+
+func (s screen) put(t *testing.T, p *page) {
+	t.Helper()
+	p.do(t, chromedp.EmulateViewport(s.width, s.height))
+	call(t, p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.scheme}},
+	})
+}
+
+// judge has axe look at the page in all sizes and themes, and leaves pictures.
+func (p *page) judge(t *testing.T, what string) {
+	t.Helper()
+	axe, err := os.ReadFile(filepath.Join(tools(t), "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.run(t, string(axe)+"; undefined")
+	for _, s := range screens {
+		s.put(t, p)
+		p.wait(t, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(true), 300)))`) // colours fade
+		p.picture(t, what+"-"+s.name+".png")
+		p.accessible(t, what+" "+s.name)
+		if wide := evaluate[int64](t, p, "document.documentElement.scrollWidth"); wide > s.width {
+			t.Errorf("%s %s: %d pixels wide on a screen of %d", what, s.name, wide, s.width)
+		}
+	}
+}
+
+// accessible reports what axe finds, as WCAG 2.2 AA and its best practices have it.
+func (p *page) accessible(t *testing.T, where string) {
+	t.Helper()
+	raw := evaluate[string](t, p, `axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify(r.violations))`)
+	var violations []struct {
+		ID, Impact, Help string
+		Nodes            []struct{ HTML, FailureSummary string }
+	}
+	if err := json.Unmarshal([]byte(raw), &violations); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range violations {
+		for _, n := range v.Nodes {
+			t.Errorf("%s: %s (%s): %s\n\t%.160s\n\t%s", where, v.ID, v.Impact, v.Help, n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", " "))
+		}
+	}
+}
+
+func TestEveryScreenIsAccessible(t *testing.T) {
+	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	tools(t)
+	call(t, p, cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: true}) // axe makes markup of strings
+	open := func(path string) { p.do(t, chromedp.Navigate("about:blank"), chromedp.Navigate(g.URL+path)) }
+
+	open("/")
+	p.sees(t, "health", "Ready")
+	p.judge(t, "front")
+	open("/nope")
+	p.judge(t, "missing")
+	open("/rooms/lobby")
+	p.judge(t, "no-token")
+	p.do(t, chromedp.Navigate(link(g, "dispatcher")))
+	p.sees(t, "join", "Join")
+	p.judge(t, "prejoin")
+
+	s := crowd(t, g, p)
+	p.judge(t, "room")
+	p.do(t, chromedp.Click(chromedp.CSS(`[data-test="participant"][data-id="ph1"] [data-test="quality"]`)))
+	p.judge(t, "quality")
+	p.click(t, "tab-keypad")
+	p.judge(t, "keypad")
+	p.click(t, "tab-events")
+	p.judge(t, "events")
+	p.click(t, "devices")
+	p.judge(t, "devices")
+	p.do(t, chromedp.KeyEvent("\x1b"))
+	s.conn.CloseNow()
+	p.sees(t, "reconnecting", "Reconnecting")
+	p.judge(t, "reconnecting")
+	g.seated(t).expect(t, "resume")
+	p.click(t, "leave")
+	p.sees(t, "ended", "You left")
+	p.judge(t, "ended")
+}
+
+// crowd fills the room with people, voices, texts and events.
+func crowd(t *testing.T, g *gateway, p *page) *seat {
+	t.Helper()
+	s := enter(t, g, p, "dispatcher")
+	s.present(t, everyone(0)...)
+	s.call(t, p,
+		message{"participant": "ph1", "kind": "audio"}, message{"participant": "br2", "kind": "video"})
+	p.sees(t, "status", "Connected")
+	event := func(kind, callID string, data message) {
+		s.send(t, message{"type": "event", "event": message{
+			"type": kind, "time": "2026-03-02T09:00:12Z", "call_id": callID, "data": data,
+		}})
+	}
+	event("call.answered", "call_1", nil)
+	event("participant.joined", "", message{"participant": "br2"})
+	event("track.published", "", message{"participant": "br2", "kind": "video"})
+	event("dtmf.received", "call_1", message{"digit": "4"})
+	event("dtmf.received", "call_1", message{"digit": "2"})
+	event("text", "", message{"participant": "br2", "text": "Second floor, the stairs are clear."})
+	event("text", "", message{"participant": "br2", "text": "Crew is four minutes out."})
+	p.sees(t, "chat-line", "four minutes")
+	p.do(t, chromedp.Focus(at("chat-text")), chromedp.KeyEvent("Thank you. Tell them to use the north gate.\r"))
+	p.run(t, "document.activeElement.blur()")
+	return s
+}
+
+// everyone is who is there at a second; figures move a little.
+func everyone(second int) []message {
+	wave := float64(second%7) / 30
+	quality := func(mos, loss, jitter, roundTrip float64) message {
+		return message{"mos": mos - wave, "loss_percent": loss, "jitter_ms": jitter + wave*20, "round_trip_ms": roundTrip,
+			"packets_received": 50 * second, "packets_lost": second / 20}
+	}
+	audio := func(codec string) []message { return []message{{"id": "a", "kind": "audio", "codec": codec}} }
+	return []message{
+		someone("me", "Dana", "browser", "dispatcher", message{"quality": quality(4.4, 0, 2.1, 18), "tracks": audio("opus")}),
+		someone("ph1", "+1 555 123 0000", "phone", "caller", message{"identity": "+15551230000", "call_id": "call_1",
+			"joined_at": "2026-03-02T09:00:05Z", "tracks": audio("PCMU"), "quality": quality(4.31, .2, 3.4, 42)}),
+		someone("br2", "Ines", "browser", "dispatcher", message{"joined_at": "2026-03-02T09:00:09Z",
+			"tracks": []message{{"id": "a", "kind": "audio", "codec": "opus"}, {"id": "v", "kind": "video", "codec": "VP8"}},
+			"muted":  true, "quality": quality(4.2, .4, 6, 61)}),
+		someone("ag1", "Interpreter", "agent", "agent", message{"joined_at": "2026-03-02T09:00:20Z",
+			"tracks": audio("opus"), "quality": quality(3.85, 1.1, 11, 96), "level_db": -24 - 40*wave, "speaking": second%7 > 3}),
+		someone("ph2", "+1 555 123 0199", "phone", "caller", message{"call_id": "call_2", "away": true,
+			"joined_at": "2026-03-02T09:00:41Z", "tracks": audio("PCMA"), "quality": quality(3.3, 4.2, 24, 140)}),
+	}
+}
