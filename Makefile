@@ -1,0 +1,40 @@
+# make test   everything that guards a change, race detector on
+# make long   soaks, load and fuzzing
+# make tools  what the tests need (Debian packages; asks for nothing, needs root)
+
+GO ?= go
+export CGO_ENABLED ?= 1
+
+.PHONY: build test long tools check race opus fuzz bench
+
+build:
+	CGO_ENABLED=0 $(GO) build -o bin/roomline ./cmd/roomline
+
+test: tools check race opus
+
+# Formatting, vet, and a build without C, which is what people run.
+check:
+	@test -z "$$(gofmt -l .)" || { echo "gofmt these files:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/roomline
+
+race:
+	$(GO) test -race -timeout 15m ./...
+
+# The C engine beside the Go one: the same sound from both.
+opus:
+	$(GO) test -tags libopus,nolibopusfile -run 'Parity|Libopus' ./transcode
+
+long:
+	$(GO) test -count=1 -timeout 60m -tags long ./...
+	./scripts/fuzz 30s
+	$(GO) run ./cmd/roomline bench --calls 50 --room webrtc
+
+fuzz:
+	./scripts/fuzz 60s
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./media/rtp ./transcode ./bridge
+
+tools:
+	./scripts/tools

@@ -1,0 +1,109 @@
+package bridge
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/transcode"
+)
+
+// nowhere is a wire that takes everything.
+type nowhere struct{ n int }
+
+func (w *nowhere) WritePacket(*media.Packet) error { w.n++; return nil }
+
+// oneRoad sets up one source and one listener and returns how to push the next packet.
+func oneRoad(tb testing.TB, from, to media.Codec) (push func(), w *nowhere) {
+	x := &Exchange{}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { x.Run(ctx) })
+	tb.Cleanup(func() { cancel(); wg.Wait() })
+	r, err := x.OpenRoom("lobby")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	speaker, _ := r.Join(JoinSpec{Identity: "a", Kind: KindWHIP, Role: RoleGuest})
+	listener, _ := r.Join(JoinSpec{Identity: "b", Kind: KindWHEP, Role: RoleGuest})
+	w = &nowhere{}
+	listener.Listen(w, to, 0)
+	src, err := speaker.Publish(TrackSpec{ID: "voice", Codec: from})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { speaker.Leave(); listener.Leave() })
+	return pusher(tb, src, from), w
+}
+
+// pusher makes packets of recorded speech; positions go on for ever.
+func pusher(tb testing.TB, src *Source, codec media.Codec) func() {
+	dec, _ := transcode.NewDecoder(media.PCMU, 8000)
+	enc, err := transcode.NewEncoder(codec, 8000, transcode.DefaultOpus())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	speech, pcm, out := media.Speech(), make([]int16, 160), make([]byte, transcode.MaxPayload)
+	var packets [][]byte
+	for ; len(speech) >= 160; speech = speech[160:] {
+		dec.Decode(speech[:160], pcm)
+		n, err := enc.Encode(pcm, out)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		packets = append(packets, append([]byte(nil), out[:n]...))
+	}
+	p, now, i := media.Packet{Codec: codec}, time.Now(), 0
+	return func() {
+		p.Payload, p.Arrived = packets[i%len(packets)], now.Add(time.Duration(i)*20*time.Millisecond)
+		src.Push(&p)
+		p.SequenceNumber++
+		p.Timestamp += uint32(codec.ClockRate() / 50)
+		i++
+	}
+}
+
+var roads = []struct {
+	name     string
+	from, to media.Codec
+}{{"PCMUtoOpus", media.PCMU, media.Opus}, {"OpusToPCMU", media.Opus, media.PCMU}, {"PCMUtoPCMU", media.PCMU, media.PCMU}}
+
+func TestNoAllocationPerPacket(t *testing.T) {
+	for _, r := range roads {
+		push, w := oneRoad(t, r.from, r.to)
+		for range 200 {
+			push()
+		}
+		before := w.n
+		if n := testing.AllocsPerRun(500, push); n >= 1 {
+			t.Errorf("%s: %.2f allocations per packet", r.name, n)
+		}
+		if w.n-before < 500 {
+			t.Errorf("%s: only %d of 501 packets came out", r.name, w.n-before)
+		}
+	}
+}
+
+// BenchmarkRoad is one packet of 20 ms through the direct road, without sockets.
+func BenchmarkRoad(b *testing.B) {
+	for _, r := range roads {
+		b.Run(r.name, func(b *testing.B) {
+			push, w := oneRoad(b, r.from, r.to)
+			for range 100 {
+				push()
+			}
+			w.n = 0
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				push()
+			}
+			b.StopTimer()
+			if w.n < b.N {
+				b.Fatalf("%d of %d packets came out", w.n, b.N)
+			}
+		})
+	}
+}
