@@ -29,7 +29,7 @@ type tokenInput struct {
 		Role     string `json:"role" enum:"dispatcher,supervisor,agent,guest,caller"`
 		Person   string `json:"person,omitempty" maxLength:"128" doc:"participants with one person are one human"`
 		CallID   string `json:"call_id,omitempty" maxLength:"64" doc:"binds this browser to the person on that phone"`
-		TTL      int    `json:"ttl,omitempty" minimum:"0" maximum:"2592000" doc:"seconds; 3600 when absent"`
+		TTL      int    `json:"ttl,omitempty" minimum:"0" maximum:"604800" doc:"seconds; 3600 when absent"`
 	}
 }
 
