@@ -1,0 +1,103 @@
+// Package bench measures what a gateway adds: processor time per call, delay,
+// loss and memory, over the road that real calls take. It starts the gateway as
+// a child process on loopback, places calls with our own SIP user agent, brings
+// one WebRTC peer into each room, lets both sides speak, and weighs the child
+// alone. Beside it stand the codec alone and a relay alone.
+//
+// It judges nothing: a slow machine gets a report like any other. It does not
+// measure the load generator, except to say when that was too busy for its
+// figures to be trusted.
+//
+// Goroutines: one paces every 200 streams, one reads each SIP line's events, one
+// each WebSocket, one runs the SIP user agent. Run waits for all of them, and for
+// the child processes.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Options say what is measured. The tags are those of the command line.
+type Options struct {
+	Calls       int           `help:"Calls at once." default:"50"`
+	CPS         float64       `name:"cps" help:"Calls placed per second." default:"10"`
+	Duration    time.Duration `help:"Length of the measured window, after all calls are up." default:"20s"`
+	Settle      time.Duration `help:"Wait between the last answer and the window." default:"4s"`
+	Room        string        `help:"Who is in each room besides the caller: a browser (one WebSocket peer), whip (a WHIP and a WHEP peer), phone (a second SIP call), none." enum:"browser,whip,phone,none" default:"browser"`
+	Complexity  int           `help:"Opus complexity asked of the gateway, 0 to 10." default:"5"`
+	Bitrate     int           `help:"Opus bitrate asked of the gateway, in bit/s." default:"24000"`
+	RoomBitrate int           `help:"Opus bitrate that the browser sends, in bit/s." default:"32000"`
+	RoomRate    int           `help:"Sampling rate in Hz that the browser encodes at; 0 does as browsers do: what the gateway asks for by maxplaybackrate, else 48000." default:"0"`
+	Binary      string        `help:"The gateway to measure; default: this program." type:"path"`
+	Profile     string        `help:"Write a CPU profile of the gateway to this file, if it offers one on its metrics address." type:"path"`
+
+	// Log gets progress and the summary; nil: nobody.
+	Log io.Writer `kong:"-"`
+}
+
+// check fills in what a zero Options leaves out and refuses nonsense.
+func (o Options) check() (Options, error) {
+	if o.CPS == 0 {
+		o.CPS = 10
+	}
+	if o.Bitrate == 0 {
+		o.Bitrate = 24000
+	}
+	if o.RoomBitrate == 0 {
+		o.RoomBitrate = 32000
+	}
+	if o.Room == "" {
+		o.Room = roomBrowser
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	switch {
+	case o.Calls < 1 || o.Calls > 5000:
+		return o, fmt.Errorf("%d calls: expected 1 to 5000", o.Calls)
+	case o.CPS < 0.1 || o.CPS > 1000:
+		return o, fmt.Errorf("%v calls per second: expected 0.1 to 1000", o.CPS)
+	case o.Duration < time.Second || o.Duration > time.Hour:
+		return o, fmt.Errorf("a window of %s: expected 1s to 1h", o.Duration)
+	case o.RoomRate != 0 && o.RoomRate != 8000 && o.RoomRate != 16000 && o.RoomRate != 48000:
+		return o, fmt.Errorf("room rate %d: expected 0, 8000, 16000 or 48000 Hz", o.RoomRate)
+	}
+	return o, nil
+}
+
+// The values of Options.Room.
+const (
+	roomBrowser = "browser"
+	roomWHIP    = "whip"
+	roomPhone   = "phone"
+	roomNone    = "none"
+)
+
+// Run measures and reports. It fails when the gateway does not start or no call
+// is answered, never because figures are bad. Linux only, as it reads /proc.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	o, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	r := newReport(o)
+	if err := r.measureGateway(ctx, o); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(o.Log, "codec alone …\n")
+	browser, err := r.opusOrDefault(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.measureCodec(o, browser); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(o.Log, "relay alone …\n")
+	r.measureRelay(ctx, o)
+	r.conclude()
+	r.Summary(o.Log)
+	return r, ctx.Err()
+}

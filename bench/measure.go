@@ -1,0 +1,230 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/roomline/roomline/media"
+)
+
+// drain is how long sound may take to come out after the window has closed.
+const drain = 500 * time.Millisecond
+
+// measureGateway is the main part of a run.
+func (r *Report) measureGateway(ctx context.Context, o Options) error {
+	fmt.Fprintf(o.Log, "gateway: starting …\n")
+	g, err := startGateway(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer g.stop()
+	p, err := startPhones(ctx, g.sip, o.Calls)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	l := &load{options: o, gateway: g, phones: p, paced: startPacers(ctx, 2*o.Calls)}
+	err = r.watch(ctx, l)
+	late := l.paced.close()
+	r.Generator.LateMS = spread(late)
+	l.close()
+	if err != nil {
+		return err
+	}
+	r.judge(l.calls)
+	return nil
+}
+
+// weight is the state of gateway and generator at one moment.
+type weight struct {
+	at        time.Time
+	cpu, self time.Duration
+	dropped   int64
+}
+
+func (g *gateway) weigh() (weight, error) {
+	cpu, err := processCPU(g.cmd.Process.Pid)
+	return weight{at: time.Now(), cpu: cpu, self: selfCPU(), dropped: udpErrors()}, err
+}
+
+// size is what the gateway holds at one moment.
+func (g *gateway) size(ctx context.Context) (rssMB, goroutines float64, err error) {
+	rss, err := processRSS(g.cmd.Process.Pid)
+	goroutines, _ = g.scrape(ctx)
+	return round(float64(rss) / (1 << 20)), goroutines, err
+}
+
+// watch places the calls and weighs the gateway over the window.
+func (r *Report) watch(ctx context.Context, l *load) (err error) {
+	o, g := l.options, l.gateway
+	if r.Memory.IdleMB, r.Goroutines.Idle, err = g.size(ctx); err != nil {
+		return err
+	}
+	before, err := g.weigh()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Log, "gateway: placing %d calls, %v a second …\n", o.Calls, o.CPS)
+	l.place(ctx)
+	up, err := g.weigh()
+	if err != nil {
+		return err
+	}
+	r.count(l)
+	if len(l.calls) == 0 {
+		return fmt.Errorf("none of %d calls was answered: %w\nthe gateway said:\n%s", o.Calls, l.why, g.output)
+	}
+	fmt.Fprintf(o.Log, "gateway: %d calls are up; measuring for %s …\n", len(l.calls), o.Duration)
+	if err := pause(ctx, o.Settle); err != nil {
+		return err
+	}
+	l.paced.forget()
+	from, to, err := r.window(ctx, l)
+	if err != nil {
+		return err
+	}
+	r.weighed(l, from, to)
+	r.setUpCost(l, before, up)
+	if r.Memory.BusyMB, r.Goroutines.Busy, err = g.size(ctx); err != nil {
+		return err
+	}
+	legs := float64(len(l.calls))
+	r.Memory.PerLegMB = round((r.Memory.BusyMB - r.Memory.IdleMB) / legs)
+	r.Goroutines.PerLeg = round((r.Goroutines.Busy - r.Goroutines.Idle) / legs)
+	return pause(ctx, drain)
+}
+
+// window waits for its length and weighs at both ends.
+func (r *Report) window(ctx context.Context, l *load) (from, to weight, err error) {
+	profiled := make(chan error, 1)
+	if file := l.options.Profile; file != "" {
+		go func() { profiled <- l.gateway.profile(ctx, file, l.options.Duration) }()
+	} else {
+		profiled <- nil
+	}
+	if from, err = l.gateway.weigh(); err != nil {
+		return from, to, err
+	}
+	if err = pause(ctx, l.options.Duration); err != nil {
+		return from, to, err
+	}
+	if to, err = l.gateway.weigh(); err != nil {
+		return from, to, err
+	}
+	if err := <-profiled; err != nil {
+		r.note("no profile: %v", err)
+	}
+	return from, to, nil
+}
+
+// count notes how the set-up went.
+func (r *Report) count(l *load) {
+	var setups []float64
+	for _, c := range l.calls {
+		setups = append(setups, milliseconds(c.setup))
+	}
+	r.Calls.Answered, r.Calls.Failed = len(l.calls), l.failed
+	r.Calls.SetupMS = spread(setups)
+	if l.why != nil {
+		r.note("the first call that failed: %v", l.why)
+	}
+}
+
+// weighed turns two weights into rates.
+func (r *Report) weighed(l *load, from, to weight) {
+	seconds := to.at.Sub(from.at).Seconds()
+	r.from, r.to = from.at, to.at
+	r.WindowS = round(seconds)
+	r.CPU.Gateway = round(milliseconds(to.cpu-from.cpu) / seconds / float64(len(l.calls)))
+	r.CPU.Cores = round((to.cpu - from.cpu).Seconds() / seconds)
+	r.Generator.Cores = round((to.self - from.self).Seconds() / seconds)
+	r.Generator.UDPErrors = to.dropped - from.dropped
+	for _, c := range l.calls {
+		r.Generator.ToGatewayLoss = max(r.Generator.ToGatewayLoss, round(c.line.Media().Quality().RemoteLoss))
+		if c.down.heardSince(to.at.Add(-time.Second)) && (r.Room == roomNone || c.up.heardSince(to.at.Add(-time.Second))) {
+			r.Calls.Alive++
+		}
+	}
+}
+
+// setUpCost is what the gateway spent while calls were placed, less what those
+// cost that were up already.
+func (r *Report) setUpCost(l *load, before, up weight) {
+	var talked float64
+	for _, c := range l.calls {
+		talked += up.at.Sub(c.since).Seconds()
+	}
+	spent := milliseconds(up.cpu-before.cpu) - talked*r.CPU.Gateway
+	r.Calls.CPUMS = round(max(spent, 0) / float64(len(l.calls)))
+}
+
+// judge reads the lanes, after all has stopped.
+func (r *Report) judge(calls []*call) {
+	var up, down direction
+	for _, c := range calls {
+		r.engineHeard(c)
+		if r.Room == roomNone {
+			continue
+		}
+		up.add(c.up.judge(r.from, r.to))
+		down.add(c.down.judge(r.from, r.to))
+	}
+	up.report(&r.PhoneToRoom)
+	down.report(&r.RoomToPhone)
+}
+
+// engineHeard notes what Opus was heard and sent.
+func (r *Report) engineHeard(c *call) {
+	if c.browser == nil {
+		return
+	}
+	if n := len(c.up.got); n > 0 {
+		r.BitrateHeard = c.up.bytes * 8 * 50 / n
+	}
+	r.RoomBitrate, r.RoomRate = c.down.sound.bitrate, c.down.sound.rateHz
+	r.browser = c.down.sound
+}
+
+// direction gathers the findings of one way over all calls.
+type direction struct {
+	added, transit, codec         []float64
+	sent, lost, unmatched, silent int
+}
+
+func (d *direction) add(f finding) {
+	d.sent += f.sent
+	d.lost += f.lost
+	d.unmatched += f.unmatched
+	d.transit = append(d.transit, f.transitMS...)
+	d.codec = append(d.codec, f.codecMS...)
+	codec := spread(append([]float64(nil), f.codecMS...)).P50
+	if len(f.codecMS) == 0 {
+		d.silent++
+		return
+	}
+	for _, t := range f.transitMS {
+		d.added = append(d.added, t+codec)
+	}
+}
+
+func (d *direction) report(to *Direction) {
+	to.Added, to.Transit = spread(d.added), spread(d.transit)
+	to.CodecMS, to.Marks = spread(d.codec).P50, len(d.codec)
+	to.Sent, to.Lost, to.Unmatched, to.Unmarked = d.sent, d.lost, d.unmatched, d.silent
+	if d.sent > 0 {
+		to.LossPercent = round(100 * float64(d.lost) / float64(d.sent))
+	}
+}
+
+// opusOrDefault is the sound to weigh the decoder with.
+func (r *Report) opusOrDefault(o Options) (*sound, error) {
+	if r.browser != nil {
+		return r.browser, nil
+	}
+	rate := o.RoomRate
+	if rate == 0 {
+		rate = 48000
+	}
+	return newSound(media.Opus, rate, o.RoomBitrate)
+}

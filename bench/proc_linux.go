@@ -1,0 +1,109 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// clockTick is USER_HZ, which is 100 on every Linux that Go runs on.
+const clockTick = 10 * time.Millisecond
+
+// processCPU returns utime + stime of a process.
+func processCPU(pid int) (time.Duration, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the processor time of the child: %w", err)
+	}
+	return parseStat(string(raw))
+}
+
+// parseStat reads fields 14 and 15 of proc(5)'s stat. The second field is a
+// name in brackets, which may hold anything.
+func parseStat(stat string) (time.Duration, error) {
+	_, rest, ok := cutLast(stat, ")")
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 13 {
+		return 0, fmt.Errorf("unexpected /proc stat line %q", stat)
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, fmt.Errorf("unexpected /proc stat line %q", stat)
+	}
+	return time.Duration(user+system) * clockTick, nil
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// processRSS returns the resident memory of a process in bytes.
+func processRSS(pid int) (int64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of the child: %w", err)
+	}
+	fields := bytes.Fields(raw)
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("unexpected /proc statm line %q", raw)
+	}
+	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}
+
+// udpErrors counts datagrams that the kernel had to drop, on the whole machine.
+func udpErrors() int64 {
+	raw, err := os.ReadFile("/proc/net/snmp")
+	if err != nil {
+		return 0
+	}
+	return parseUDPErrors(string(raw))
+}
+
+// parseUDPErrors reads RcvbufErrors, whose column the first Udp: line names.
+func parseUDPErrors(snmp string) int64 {
+	var names []string
+	for line := range strings.Lines(snmp) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 0 || fields[0] != "Udp:":
+		case names == nil:
+			names = fields
+		default:
+			for i, name := range names {
+				if name == "RcvbufErrors" && i < len(fields) {
+					n, _ := strconv.ParseInt(fields[i], 10, 64)
+					return n
+				}
+			}
+		}
+	}
+	return 0
+}
+
+// threadCPU is the processor time of the calling thread.
+func threadCPU() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
+// selfCPU is the processor time of this process.
+func selfCPU() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
