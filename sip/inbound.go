@@ -275,6 +275,14 @@ func (l *Line) onCancel() {
 	l.state = gone
 }
 
+// cancelInvite answers the INVITE with 487 where sipgo did not.
+func (l *Line) cancelInvite() {
+	if l.state == inviting && l.inbound {
+		l.uas.tx.Respond(l.respond(l.uas.req, 487, "Request Terminated"))
+		l.onCancel()
+	}
+}
+
 // onAck completes the peer's INVITE.
 func (l *Line) onAck(ack *sipmsg.Request) {
 	in := l.uas
@@ -282,24 +290,32 @@ func (l *Line) onAck(ack *sipmsg.Request) {
 		ack.From().Params.GetOr("tag", "") != l.dialog.RemoteTag {
 		return
 	}
-	l.endServerInvite()
 	if l.state == leaving {
+		l.endServerInvite()
 		l.sendBye(l.byeCause, l.byeReason)
 		return
 	}
-	first := l.state == waiting
-	l.state = talking
 	if in.late {
 		if err := l.takeLateAnswer(ack, in); err != nil {
+			l.endServerInvite()
 			l.hangUp(bridge.CauseIncompatible, "the ACK's SDP: "+err.Error())
 			return
 		}
 	}
-	if first {
+	l.acknowledged()
+	l.nextHold()
+}
+
+// acknowledged: the peer has our 200. It is told by the ACK, or by a later
+// request of the same dialog that overtook it: sipgo keeps no order.
+func (l *Line) acknowledged() {
+	in := l.uas
+	l.endServerInvite()
+	if l.state == waiting {
+		l.state = talking
 		l.emit(bridge.LineEvent{Kind: bridge.LineAnswered, SIPCode: 200})
 	}
 	l.setHeld(in.agreed.held)
-	l.nextHold()
 }
 
 // takeLateAnswer reads the answer to our offer in the 200, section 13.2.1.
@@ -343,7 +359,11 @@ func (l *Line) onBye(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 			cause, words = bridge.CauseCanceled, "the caller hung up before the answer"
 		}
 	}
-	if l.uas != nil {
+	switch {
+	case l.uas == nil:
+	case l.uas.ok != nil && !l.uas.late:
+		l.acknowledged()
+	default:
 		l.endServerInvite()
 	}
 	l.over(cause, 0, words)

@@ -32,9 +32,12 @@ func (l *Line) onReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	case l.uac != nil || l.uas != nil && l.uas.late && l.uas.ok != nil:
 		// Glare: our own offer is on its way.
 		refuse(491, "our own offer is still open")
-	case l.uas != nil:
+	case l.uas != nil && l.uas.ok == nil:
 		refuse(500, "the INVITE before this one is not over", retryAfter(rand.IntN(11)))
 	default:
+		if l.uas != nil {
+			l.acknowledged() // the new INVITE overtook the ACK of the one before
+		}
 		l.dialog.RemoteSeq = req.CSeq().SeqNo
 		l.takeReinvite(req, tx, refuse)
 	}

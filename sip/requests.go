@@ -38,7 +38,7 @@ func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	case sipmsg.BYE:
 		u.onBye(req, tx)
 	case sipmsg.CANCEL:
-		u.reply(req, tx, 481, "there is no INVITE to cancel")
+		u.onLoneCancel(req, tx)
 	case sipmsg.OPTIONS:
 		u.onOptions(req, tx)
 	default:
@@ -88,6 +88,27 @@ func (u *UA) onBye(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	if l == nil || !l.post(func() { l.onBye(req, tx) }) {
 		u.reply(req, tx, 481, "there is no such dialog here")
 	}
+}
+
+// onLoneCancel gets a CANCEL for which sipgo has no INVITE transaction: there
+// is none, or the CANCEL overtook its INVITE inside, because sipgo handles
+// every message in a goroutine of its own. The Line is known by its tag.
+func (u *UA) onLoneCancel(req *sipmsg.Request, tx *sipmsg.ServerTx) {
+	key := lineKey{req.CallID().Value(), u.tagFor(req)}
+	for range 20 {
+		u.mu.Lock()
+		l := u.lines[key]
+		u.mu.Unlock()
+		if l != nil && l.post(l.cancelInvite) {
+			u.reply(req, tx, 200, "OK")
+			return
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-u.dead:
+		}
+	}
+	u.reply(req, tx, 481, "there is no INVITE to cancel")
 }
 
 // onOptions answers what an INVITE would get, section 11.2, as far as it can be

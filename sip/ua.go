@@ -171,11 +171,24 @@ func (u *UA) close() {
 		u.stack.TransactionLayer().Close()
 	}
 	u.work.Wait()
+	u.settle()
 	u.closeSockets()
 	if u.stack != nil {
 		u.stack.Close()
 	}
 	u.servers.Wait()
+}
+
+// settle lets messages that were read already run through sipgo while its
+// sockets are still there; it would open new ones, which nobody closes. sipgo
+// does not count its goroutines, so this is a pause and not a wait.
+func (u *UA) settle() {
+	for _, s := range u.sockets {
+		s.deaf.Store(true)
+	}
+	if len(u.sockets) > 0 {
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // Ready is closed when all sockets listen.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,7 @@ type udpSocket struct {
 	guard  *guard
 	gone   func(netip.AddrPort) // an ICMP error came back from there
 	serve  func(*udpReader)     // starts sipgo on a reader, in a goroutine of its own
+	deaf   atomic.Bool // drops everything that arrives: the UA is closing
 	closed chan struct{}
 	known  chan struct{} // closed by the first read: sipgo knows the socket now
 	once   sync.Once
@@ -102,7 +104,7 @@ func (r *udpReader) ReadFrom(b []byte) (int, net.Addr, error) {
 		if !ok {
 			continue
 		}
-		if !r.socket.passes(b[:n], source) {
+		if r.socket.deaf.Load() || !r.socket.passes(b[:n], source) {
 			continue
 		}
 		r.seen[source] = struct{}{}
