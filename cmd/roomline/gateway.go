@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -185,11 +184,9 @@ func (g *gateway) openRooms(context.Context) error {
 }
 
 func (g *gateway) openHTTP(context.Context) (err error) {
-	mux := http.NewServeMux()
-	g.rooms.Register(mux)
 	g.api = api.New(api.Config{
 		Exchange: api.Bridge(g.exchange), Store: g.store, Backlog: g.spool, AdminKey: g.adminKey,
-		Plan: g.plans.inForce, PlanChanged: g.plans.set, Mint: g.mint, Rooms: mux, Pages: web.Handler(),
+		Plan: g.plans.inForce, PlanChanged: g.plans.set, Tokens: g.keys, Rooms: g.rooms, Pages: web.Handler(),
 		Draining: g.exchange.Draining, RTPPortsInUse: g.ports.InUse, PublicURL: g.s.PublicURL, Version: version, Log: g.log,
 	})
 	if g.http, err = net.Listen("tcp", g.s.HTTP); err != nil {
@@ -335,12 +332,6 @@ func (g *gateway) refused(r bridge.Refusal) {
 	if err := g.spool.AppendRefusal(r); err != nil {
 		g.log.Error("a refusal could not be written", "error", err)
 	}
-}
-
-func (g *gateway) mint(r api.TokenRequest) (string, time.Time, error) {
-	return g.keys.Mint(room.Claims{
-		Identity: r.Identity, Name: r.Name, Role: r.Role, Person: r.Person, CallID: r.CallID, Room: r.Room,
-	}, r.TTL, time.Now())
 }
 
 // url is where people find the gateway.
