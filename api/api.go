@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
@@ -96,10 +97,9 @@ func (s *Server) MetricsHandler() http.Handler {
 }
 
 // Recorded notes a call that ended: it stays readable while its CDR is on its
-// way to the store, and it is counted. Call it after the CDR was handed to the
-// spool. It does not block.
+// way to the store, and it is counted. It does not block.
 func (s *Server) Recorded(c bridge.CDR) {
-	s.recent.add(c)
+	s.recent.add(c, time.Now())
 	s.metrics.ended(c)
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/store"
@@ -16,34 +17,41 @@ import (
 // recentMost bounds the ended calls that are kept until the store has them.
 const recentMost = 10_000
 
+// recentLeast is how long an ended call is kept whatever the spool says: its CDR
+// may be on its way there.
+const recentLeast = 10 * time.Second
+
 // recent holds calls that have ended and whose CDR may not be in the store yet,
 // so that no call is invisible between its end and its row.
 type recent struct {
-	mu   sync.Mutex
-	cdrs []bridge.CDR // oldest first
+	mu    sync.Mutex
+	calls []recentCall // oldest first
 }
 
-func (r *recent) add(c bridge.CDR) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.cdrs) >= recentMost {
-		r.cdrs = slices.Delete(r.cdrs, 0, recentMost/10)
-	}
-	r.cdrs = append(r.cdrs, c)
+// recentCall is a call that ended at a time.
+type recentCall struct {
+	bridge.CDR
+	at time.Time
 }
 
-// all returns them after forgetting what the store has: everything when nothing
-// waits to be written, everything but the newest when nobody can say.
-func (r *recent) all(waiting Backlog) []bridge.CDR {
+func (r *recent) add(c bridge.CDR, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case waiting == nil:
-		r.cdrs = r.cdrs[max(0, len(r.cdrs)-100):]
-	case waiting.Backlog() == 0:
-		r.cdrs = nil
+	if len(r.calls) >= recentMost {
+		r.calls = slices.Delete(r.calls, 0, recentMost/10)
 	}
-	return slices.Clone(r.cdrs)
+	r.calls = append(r.calls, recentCall{c, now})
+}
+
+// all returns them, newest last, after forgetting what the store has: when
+// nothing waits to be written, everything but the newest.
+func (r *recent) all(waiting Backlog, now time.Time) []recentCall {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if waiting == nil || waiting.Backlog() == 0 {
+		r.calls = slices.DeleteFunc(r.calls, func(c recentCall) bool { return now.Sub(c.at) > recentLeast })
+	}
+	return slices.Clone(r.calls)
 }
 
 // listCallsInput is GET /v1/calls.
@@ -111,7 +119,7 @@ func (s *Server) callsInMemory() []bridge.CallRecord {
 	for _, c := range calls {
 		live[c.ID] = true
 	}
-	for _, c := range s.recent.all(s.backlog) {
+	for _, c := range s.recent.all(s.backlog, time.Now()) {
 		if !live[c.ID] {
 			calls = append(calls, c.CallRecord)
 		}
@@ -150,7 +158,7 @@ func (s *Server) call(ctx context.Context, id string) (bridge.CallRecord, error)
 	if c, ok := s.exchange.Live(id); ok {
 		return c.Record(), nil
 	}
-	for _, c := range s.recent.all(s.backlog) {
+	for _, c := range s.recent.all(s.backlog, time.Now()) {
 		if c.ID == id {
 			return c.CallRecord, nil
 		}

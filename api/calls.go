@@ -20,7 +20,7 @@ type callBody struct {
 	To          string            `json:"to" minLength:"1" maxLength:"256" doc:"E.164 number, or a SIP URI within a trunk's servers" example:"+15551234567"`
 	From        string            `json:"from,omitempty" maxLength:"256" doc:"caller id; a number of ours"`
 	Trunk       string            `json:"trunk,omitempty" maxLength:"63" doc:"the trunk to leave by; the routes choose when it is empty"`
-	Room        string            `json:"room,omitempty" maxLength:"64" doc:"where the answered phone is brought"`
+	Room        string            `json:"room,omitempty" maxLength:"64" doc:"where the answered phone is brought; absent: a room of its own"`
 	Agent       string            `json:"agent,omitempty" maxLength:"63" doc:"not available yet"`
 	Queue       string            `json:"queue,omitempty" maxLength:"63" doc:"not available yet"`
 	RingTimeout int               `json:"ring_timeout,omitempty" minimum:"0" maximum:"600" doc:"seconds to let it ring; 0 is the gateway's default"`
@@ -46,11 +46,11 @@ func (b *callBody) request() (bridge.DialRequest, error) {
 		return bridge.DialRequest{}, notYet("body.queue", "calls to queues")
 	case b.Record:
 		return bridge.DialRequest{}, notYet("body.record", "recording")
-	case b.Room == "":
-		return bridge.DialRequest{}, invalid("body.room", "is required: the room that the phone is brought into")
 	}
-	if err := checkRoom("body.room", b.Room); err != nil {
-		return bridge.DialRequest{}, err
+	if b.Room != "" {
+		if err := checkRoom("body.room", b.Room); err != nil {
+			return bridge.DialRequest{}, err
+		}
 	}
 	if err := checkHeaders(b.Headers); err != nil {
 		return bridge.DialRequest{}, err

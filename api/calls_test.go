@@ -55,7 +55,6 @@ func TestBadInputIsLocatedAndChangesNothing(t *testing.T) {
 		{"to too long", "POST", "/v1/calls", `{"to":"` + long + `","room":"a"}`, 422, "body.to", "length <= 256"},
 		{"to with a line break", "POST", "/v1/calls", `{"to":"1\r\nX: y","room":"a"}`, 422, "body.to", "control characters"},
 		{"unknown field", "POST", "/v1/calls", `{"to":"1","room":"a","rooom":"b"}`, 422, "body.rooom", "is not a field"},
-		{"no room", "POST", "/v1/calls", `{"to":"1"}`, 422, "body.room", "is required"},
 		{"bad room", "POST", "/v1/calls", `{"to":"1","room":"a b"}`, 422, "body.room", "letters, digits"},
 		{"agent", "POST", "/v1/calls", `{"to":"1","agent":"a"}`, 422, "body.agent", "not available yet"},
 		{"queue", "POST", "/v1/calls", `{"to":"1","queue":"a"}`, 422, "body.queue", "not available yet"},
@@ -321,11 +320,32 @@ func TestEndedCallIsFoundAndCannotBeSteered(t *testing.T) {
 }
 
 func TestCallIsVisibleBetweenItsEndAndItsRow(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, func(c *Config) { c.Backlog = waiting(0) })
 	h.Recorded(bridge.CDR{CallRecord: bridge.CallRecord{ID: "call_1", State: bridge.StateEnded}})
 	h.ask(t, "GET", "/v1/calls/call_1", "").is(200)
 	if l := into[list[bridge.CallRecord]](h.ask(t, "GET", "/v1/calls", "").is(200)); len(l.Items) != 1 {
 		t.Fatalf("listed %+v", l)
+	}
+}
+
+func TestEndedCallsAreKeptUntilTheStoreHasThem(t *testing.T) {
+	var r recent
+	start := time.Now()
+	r.add(bridge.CDR{CallRecord: bridge.CallRecord{ID: "call_1"}}, start)
+	if n := len(r.all(waiting(0), start.Add(time.Second))); n != 1 {
+		t.Fatal("forgotten before its CDR can have reached the spool")
+	}
+	if n := len(r.all(waiting(1), start.Add(time.Hour))); n != 1 {
+		t.Fatal("forgotten while it waits for the store")
+	}
+	if n := len(r.all(waiting(0), start.Add(time.Hour))); n != 0 {
+		t.Fatal("kept for ever")
+	}
+	for range recentMost * 2 {
+		r.add(bridge.CDR{}, start)
+	}
+	if n := len(r.calls); n > recentMost {
+		t.Fatalf("%d are kept", n)
 	}
 }
 
@@ -407,7 +427,7 @@ func FuzzCreateCall(f *testing.F) {
 		switch {
 		case w.Code == http.StatusCreated && dialled == 1:
 			d := h.exchange.dials[len(h.exchange.dials)-1]
-			if d.To == "" || !roomPattern.MatchString(d.Room) || strings.ContainsAny(d.To+d.From, "\r\n\x00") {
+			if d.To == "" || (d.Room != "" && !roomPattern.MatchString(d.Room)) || strings.ContainsAny(d.To+d.From, "\r\n\x00") {
 				t.Fatalf("dialled %+v", d)
 			}
 			for name, value := range d.Headers {
