@@ -116,7 +116,8 @@ func (s *seat) welcome(t *testing.T, me, role string) {
 	t.Helper()
 	s.send(t, message{
 		"type": "joined", "room": "lobby", "participant": me, "session": "resume-" + me, "role": role,
-		"ice_servers": []any{}, "grants": message{"hang_up": role == "dispatcher"},
+		"ice_servers": []any{}, "grants": message{"speak": true, "camera": role != "supervisor", "watch": true,
+			"hang_up": role == "dispatcher", "digits": role == "dispatcher"},
 	})
 }
 

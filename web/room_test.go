@@ -161,7 +161,7 @@ func TestOnlyWhoMayHangsUp(t *testing.T) {
 	if m := s.expect(t, "hangup"); m["participant"] != "ph1" {
 		t.Errorf("hangup %v", m)
 	}
-	s.send(t, message{"type": "event", "event": message{"id": "evt_1", "type": "call.ended", "call_id": "call_1", "data": message{"reason": "hung up by Dana"}}})
+	s.send(t, message{"type": "event", "event": message{"id": "evt_1", "type": "call.ended", "call_id": "call_1", "data": message{"call": message{"from": "+15551230000", "cause": "normal", "reason": "hung up by Dana"}}}})
 	s.present(t, dana("dispatcher"))
 	p.wait(t, `document.querySelectorAll('[data-test="participant"]').length === 1`)
 	p.click(t, "tab-events")
@@ -170,7 +170,9 @@ func TestOnlyWhoMayHangsUp(t *testing.T) {
 
 	guest := browse(t, fakeMicrophone...)
 	enter(t, g, guest, "guest")
-	guest.wait(t, `[...document.querySelectorAll('[data-test="hangup"]')].every((n) => n.hidden)`)
+	guest.wait(t, `[...document.querySelectorAll('[data-test="hangup"], [data-test="row-keypad"]')].every((n) => n.hidden)`)
+	guest.click(t, "tab-keypad")
+	guest.sees(t, "keypad", "Your role does not send digits")
 }
 
 func TestALostSocketIsResumed(t *testing.T) {
@@ -228,6 +230,20 @@ func TestBlockedSoundHasAButton(t *testing.T) {
 	p.run(t, "allow()")
 	p.click(t, "sound-on")
 	p.wait(t, `document.querySelector('[data-test="sound-blocked"]').hidden && !document.querySelector("audio").paused`)
+}
+
+func TestWhoSpeaksIsShownBeforeMediaIsThere(t *testing.T) {
+	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	s := enter(t, g, p, "guest")
+	speaking := func(on bool) {
+		s.send(t, message{"type": "event", "event": message{"id": "", "type": "participant.speaking",
+			"data": message{"participant": "ph1", "speaking": on}}})
+		p.wait(t, fmt.Sprintf(`document.querySelector('[data-test="participant"][data-id="ph1"]').classList.contains("speaking") === %v`, on))
+	}
+	speaking(true)
+	speaking(false)
+	p.wait(t, `document.querySelectorAll('[data-test="event-line"]').length === 0`)
+	p.clean(t, g.URL)
 }
 
 func TestLeavingAndBeingSentAway(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,12 +188,16 @@ func crowd(t *testing.T, g *gateway, p *page) *seat {
 	return s
 }
 
-// everyone is who is there at a second; figures move a little.
+// everyone is who is there at a second; figures move as on a real line.
 func everyone(second int) []message {
-	wave := float64(second%7) / 30
+	at := float64(second)
+	wave := 0.04*math.Sin(at/9) + 0.03*math.Sin(at/3.1)
+	if second%150 > 96 && second%150 < 112 {
+		wave += 0.45 // a burst of loss
+	}
 	quality := func(mos, loss, jitter, roundTrip float64) message {
 		return message{"mos": mos - wave, "loss_percent": loss, "jitter_ms": jitter + wave*20, "round_trip_ms": roundTrip,
-			"packets_received": 50 * second, "packets_lost": second / 20}
+			"packets_received": 50 * (second + 1), "packets_lost": int(loss*at/4) + max(0, min(15, second-96))}
 	}
 	audio := func(codec string) []message { return []message{{"id": "a", "kind": "audio", "codec": codec}} }
 	return []message{
@@ -203,7 +208,7 @@ func everyone(second int) []message {
 			"tracks": []message{{"id": "a", "kind": "audio", "codec": "opus"}, {"id": "v", "kind": "video", "codec": "VP8"}},
 			"muted":  true, "quality": quality(4.2, .4, 6, 61)}),
 		someone("ag1", "Interpreter", "agent", "agent", message{"joined_at": "2026-03-02T09:00:20Z",
-			"tracks": audio("opus"), "quality": quality(3.85, 1.1, 11, 96), "level_db": -24 - 40*wave, "speaking": second%7 > 3}),
+			"tracks": audio("opus"), "quality": quality(3.85, 1.1, 11, 96), "level_db": -60 + 38*math.Abs(math.Sin(at/2)), "speaking": second%40 > 20}),
 		someone("ph2", "+1 555 123 0199", "phone", "caller", message{"call_id": "call_2", "away": true,
 			"joined_at": "2026-03-02T09:00:41Z", "tracks": audio("PCMA"), "quality": quality(3.3, 4.2, 24, 140)}),
 	}

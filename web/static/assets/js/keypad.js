@@ -10,6 +10,8 @@ const keys = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 const letters = ["", "ABC", "DEF", "GHI", "JKL", "MNO", "PQRS", "TUV", "WXYZ", "", "+", ""];
 /** @type {Record<string, string>} */
 const spoken = { "*": "star", "#": "pound" };
+const noPhone = "No phone is in this room. When one joins, you can send it digits here.";
+const notAllowed = "Your role does not send digits. Those that phones press are listed here.";
 const joinWithinMs = 4000; // digits closer than this are written together
 
 export class Keypad {
@@ -32,7 +34,7 @@ export class Keypad {
 
   /** Offers the phones that are there now. */
   update() {
-    const phones = this.#phones();
+    const phones = this.seat.grants.digits ? this.#phones() : [];
     const known = [...this.#choice.options].map((o) => `${o.value} ${o.text}`).join("\n");
     const wanted = phones.map((p) => `${p.call_id} ${nameOf(p)}`).join("\n");
     if (known !== wanted) {
@@ -40,6 +42,7 @@ export class Keypad {
       this.#choice.replaceChildren(...phones.map((p) => make("option", { value: p.call_id, textContent: nameOf(p) })));
       if (phones.some((p) => p.call_id === chosen)) this.#choice.value = chosen;
     }
+    setText(this.#none, this.seat.grants.digits ? noPhone : notAllowed);
     this.#none.hidden = phones.length > 0;
     this.#some.hidden = phones.length === 0;
   }

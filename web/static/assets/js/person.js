@@ -52,8 +52,8 @@ export class Row {
    * @param {string} name
    */
   #tools(p, name) {
-    this.parts.keypad.hidden = !p.call_id || p.kind !== "phone";
-    this.parts.hangup.hidden = this.mine || !this.people.seat.mayHangUp;
+    this.parts.keypad.hidden = !p.call_id || p.kind !== "phone" || !this.people.seat.grants.digits;
+    this.parts.hangup.hidden = this.mine || !this.people.seat.grants.hang_up;
     this.parts.keypad.setAttribute("aria-label", `Keypad for ${name}`);
     this.parts.hangup.setAttribute("aria-label", `Hang up ${name}`);
   }
@@ -144,12 +144,16 @@ function build(row, p) {
  */
 function aboutWords(p) {
   const words = [kindOf(p.kind).word];
-  if (p.identity && p.identity !== p.name && p.kind === "phone") words.push(p.identity);
+  if (p.kind === "phone" && digits(p.identity) !== digits(p.name)) words.push(p.identity);
   if (p.role && p.kind !== "phone") words.push(p.role);
   const codec = p.tracks?.find((t) => t.kind === "audio")?.codec;
   if (codec) words.push(codec);
   if (p.tracks?.some((t) => t.kind === "video")) words.push("camera on");
+  if (p.road && p.kind !== "browser") words.push(`hears ${p.road}`);
   if (p.away) words.push("network lost, may come back");
   else if (p.muted) words.push("muted");
   return words;
 }
+
+/** @param {string} number */
+const digits = (number) => number.replace(/[^0-9a-z]/gi, "");

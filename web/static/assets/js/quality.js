@@ -15,6 +15,8 @@ export class History {
   /** @type {Point[]} */ points = [];
   /** @type {Quality | undefined} */ latest;
   #latestAt = 0;
+  /** @type {Quality | undefined} */ #counted;
+  #loss = 0;
   #lost = 0;
   #received = 0;
 
@@ -40,17 +42,19 @@ export class History {
   }
 
   /**
-   * Loss since the last sample where there are counts, else what is reported.
+   * Loss in percent between the last two reports that differ.
    * @param {Quality} q
    */
   #lossSince(q) {
+    if (q === this.#counted) return this.#loss;
     const received = (q.packets_received ?? 0) - this.#received;
     const lost = (q.packets_lost ?? 0) - this.#lost;
-    const first = this.#received === 0;
+    const counts = this.#counted && received + lost > 0;
+    this.#loss = counts ? Math.min(100, Math.max(0, (100 * lost) / (received + lost))) : 0;
+    this.#counted = q;
     this.#received += received;
     this.#lost += lost;
-    if (first || received + lost <= 0) return first ? (q.loss_percent ?? 0) : 0;
-    return Math.min(100, Math.max(0, (100 * lost) / (received + lost)));
+    return this.#loss;
   }
 }
 
@@ -84,7 +88,7 @@ export class Chart {
   element = make("div", { className: "chart" });
 
   constructor() {
-    const grid = [4.03, 3.6, 2.5].map((mos) =>
+    const grid = [4.03, 3.6].map((mos) =>
       shape("line", {
         class: "chart-grid", x1: 0, x2: wide, y1: rise(mos, high), y2: rise(mos, high),
         "vector-effect": "non-scaling-stroke",
@@ -139,13 +143,13 @@ export class Chart {
 }
 
 /**
- * Where a MOS from 1 to 4.5 is drawn in a height.
+ * Where a MOS is drawn in a height; below 2 all is lost, and drawn at the foot.
  * @param {number} mos
  * @param {number} tall
  * @param {number} [top]
  */
 function rise(mos, tall, top = 2) {
-  return (top + (tall - top) * (1 - (Math.min(4.5, Math.max(1, mos)) - 1) / 3.5)).toFixed(1);
+  return (top + (tall - top) * (1 - (Math.min(4.5, Math.max(2, mos)) - 2) / 2.5)).toFixed(1);
 }
 
 /**

@@ -96,7 +96,7 @@ class Visit {
     this.keypad.update();
     this.playback.showOwn(this.devices.cam);
     this.playback.update();
-    this.controls.update(seat.peer?.takesVideo ?? false);
+    this.controls.update(Boolean(seat.peer?.takesVideo && seat.grants.camera));
     this.#status();
   }
 
@@ -132,7 +132,6 @@ class Visit {
   #happened(event) {
     switch (event.type) {
       case "text": return this.chat.received(event);
-      case "speaking": case "speakers": return; // levels are measured here
       case "dtmf.received":
         this.keypad.received(event);
         this.controls.hint("keypad");

@@ -4,7 +4,7 @@
 //   joining ─→ live ⇄ reconnecting ─→ left
 //      └────────────────────────────────↑
 
-/** @import { FromServer, Joined, Participant, Problem, RoomEvent, ToServer } from "./types.js" */
+/** @import { FromServer, Grants, Joined, Participant, Problem, RoomEvent, ToServer } from "./types.js" */
 import { Peer } from "./peer.js";
 import { Signal } from "./signal.js";
 
@@ -27,7 +27,7 @@ export class Seat {
   /** @type {Phase} */ phase = "joining";
   me = "";
   role = "";
-  /** @type {Record<string, any>} */ grants = {};
+  /** @type {Grants} */ grants = {};
   /** @type {Participant[]} */ participants = [];
   /** @type {Peer | null} */ peer = null;
   /** @type {RTCPeerConnectionState} */ media = "new";
@@ -115,11 +115,6 @@ export class Seat {
     this.#end("");
   }
 
-  /** Whether our role may hang up others. */
-  get mayHangUp() {
-    return Boolean(this.grants.hang_up ?? this.grants.hangup ?? this.role === "dispatcher");
-  }
-
   /** @param {string} id */
   participant(id) {
     return this.participants.find((p) => p.id === id);
@@ -202,7 +197,14 @@ export class Seat {
       if (this.#seen.has(event.id)) return;
       this.#seen.add(event.id);
     }
-    this.on.happened(event);
+    if (event.type === "participant.speaking") this.#speaking(event);
+    else this.on.happened(event);
+  }
+
+  /** @param {RoomEvent} event somebody begins or stops to speak */
+  #speaking(event) {
+    const p = this.participant(String(event.data?.participant));
+    if (p) p.speaking = Boolean(event.data?.speaking);
   }
 
   /**

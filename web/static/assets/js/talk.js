@@ -100,9 +100,9 @@ export class Timeline {
   /** @param {RoomEvent} event */
   #about(event) {
     const d = event.data ?? {};
-    const name = this.#names.get(senderOf(event)) ?? this.#names.get(event.call_id ?? "") ?? d.name ?? d.identity ?? d.from ?? "";
+    const name = this.#names.get(senderOf(event)) ?? this.#names.get(event.call_id ?? "") ?? d.name ?? d.identity ?? d.call?.from ?? "";
     const digits = event.type.startsWith("dtmf") ? digitsOf(event) : "";
-    const reason = d.reason || (d.cause && d.cause !== "normal" ? d.cause : "");
+    const reason = event.type === "call.ended" ? d.call?.reason || d.call?.cause : "";
     return [name, digits, d.kind === "video" ? "camera" : "", reason].filter(Boolean).join(" · ");
   }
 }

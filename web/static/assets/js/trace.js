@@ -127,7 +127,7 @@ function loop(now) {
   requestAnimationFrame(loop);
   if (now - drawnAt < (calm.matches ? 250 : 30)) return;
   drawnAt = now;
-  const tint = now - tintedAt > 500;
+  const tint = now - tintedAt > 200;
   if (tint) tintedAt = now;
   for (const trace of traces) {
     if (tint) trace.tint();

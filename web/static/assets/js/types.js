@@ -45,8 +45,14 @@
  */
 
 /**
+ * What our role and token allow; the gateway enforces it, the page hides what
+ * would be refused.
+ * @typedef {{speak?: boolean, camera?: boolean, watch?: boolean, hang_up?: boolean, digits?: boolean}} Grants
+ */
+
+/**
  * @typedef {{type: "joined", room: string, participant: string, session: string,
- *   ice_servers?: RTCIceServer[] | null, role: string, grants?: Record<string, any>}} Joined
+ *   ice_servers?: RTCIceServer[] | null, role: string, grants?: Grants}} Joined
  * @typedef {{type: "offer", sdp: string}} Offer
  * @typedef {{type: "candidate", candidate: RTCIceCandidateInit | null}} Candidate
  * @typedef {{type: "participants", participants: Participant[] | null}} Participants

@@ -27,7 +27,7 @@ export function duration(ms) {
 
 /** @param {string | undefined} iso */
 export function clock(iso) {
-  const at = iso ? new Date(iso) : new Date();
+  const at = new Date(iso ?? Date.now());
   return at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
