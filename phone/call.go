@@ -68,6 +68,7 @@ func (f *Failure) Error() string {
 var (
 	errOver        = errors.New("the call is over")
 	errNotAnswered = errors.New("the call is not answered")
+	errNobody      = errors.New("nobody called")
 )
 
 // keysWaiting is how many keys of the peer wait for somebody to read them.

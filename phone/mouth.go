@@ -21,7 +21,7 @@ const idleBeat = 20 * time.Millisecond
 // mouth sends one call's sound and keys, paced by its own clock: every packet
 // has a deadline counted from the first one, so that lateness never adds up.
 type mouth struct {
-	session *rtp.Session  // set before run
+	session wire          // set before run
 	ptime   time.Duration // 0: as agreed
 	keep    int           // samples to keep of what was said
 
@@ -48,6 +48,12 @@ type mouth struct {
 	kept    []int16
 	sent    ring
 	onsets  onsets
+}
+
+// wire is what a mouth needs of an rtp.Session.
+type wire interface {
+	media.Writer
+	Params() rtp.Params
 }
 
 // maxFrame is the longest packet in samples: 60 ms.

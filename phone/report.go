@@ -117,9 +117,11 @@ func loudest(pcm []int16, n int) []int16 {
 }
 
 // FindTone finds the one sine, 100 to 3600 Hz, that makes up nearly all of pcm
-// (8 kHz, some hundred milliseconds), to 1 Hz, and its level in dBov.
+// (8 kHz, 100 ms at least, the first second is looked at), to 1 Hz, and its
+// level in dBov.
 func FindTone(pcm []int16) (freqHz, levelDB float64, ok bool) {
 	const coarse = 20 // Hz; a Hann window of 50 ms is two such bins wide on each side
+	pcm = pcm[:min(len(pcm), media.NarrowbandHz)]
 	level := media.Level(pcm)
 	if len(pcm) < media.NarrowbandHz/10 || level < audibleLevel-10 {
 		return 0, 0, false

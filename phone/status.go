@@ -33,6 +33,8 @@ func (r *Report) status() int {
 		return ExitTalked
 	case r.Answered:
 		return ExitFailed
+	case r.Direction == "inbound" && r.Cause == bridge.CauseCanceled:
+		return ExitNoAnswer // by us: the caller gave up
 	}
 	if s, ok := statuses[r.Cause]; ok {
 		return s
