@@ -60,7 +60,6 @@ func agree(p Params, local netip.Addr) (*agreed, error) {
 }
 
 func (p *Params) check(local netip.Addr) error {
-	remote := p.Remote.Addr()
 	switch {
 	case p.Ptime < 10*time.Millisecond || p.Ptime > 60*time.Millisecond:
 		return fmt.Errorf("ptime of %v: want 10 to 60 ms", p.Ptime)
@@ -68,8 +67,10 @@ func (p *Params) check(local netip.Addr) error {
 		return fmt.Errorf("payload types %d and %d: want 0 to 127", p.PayloadType, p.EventPayloadType)
 	case p.Send && usable(p.Remote) && !p.Codec.Audio():
 		return fmt.Errorf("codec %s carries no sound to send", p.Codec)
-	case usable(p.Remote) && remote.Is4() != local.Is4():
-		return fmt.Errorf("peer's address %s is not of the family of ours, %s", remote, local)
+	case usable(p.Remote) && p.Remote.Addr().Is4() != local.Is4():
+		return fmt.Errorf("peer's address %s is not of the family of ours, %s", p.Remote.Addr(), local)
+	case usable(p.RemoteRTCP) && p.RemoteRTCP.Addr().Is4() != local.Is4():
+		return fmt.Errorf("peer's RTCP address %s is not of the family of ours, %s", p.RemoteRTCP.Addr(), local)
 	}
 	for _, pc := range p.Accept {
 		if pc.PayloadType > 127 {

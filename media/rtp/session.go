@@ -35,7 +35,7 @@ type Session struct {
 	ssrc  uint32
 	cname string
 
-	rtp, rtcp *socket
+	rtp, rtcp socket
 
 	agreed    atomic.Pointer[agreed]
 	receivers atomic.Pointer[receivers]
@@ -80,8 +80,8 @@ func Open(ctx context.Context, c Config) (*Session, error) {
 	}
 	s.local = unmap(localAddr(rtp))
 	s.in.lastReceived = time.Now()
-	s.rtp = newSocket(rtp, s.receivedRTP)
-	s.rtcp = newSocket(rtcp, s.receivedRTCP)
+	s.rtp = newSocket(rtp, s.receivedRTP, 100)
+	s.rtcp = newSocket(rtcp, s.receivedRTCP, 1)
 	s.reports.Go(s.sendReports)
 	return s, nil
 }

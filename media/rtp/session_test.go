@@ -257,6 +257,7 @@ func TestUpdateRefusesAndChangesNothing(t *testing.T) {
 		"ptime 80":      func(p *Params) { p.Ptime = 80 * time.Millisecond },
 		"payload type":  func(p *Params) { p.PayloadType = 128 },
 		"accepted type": func(p *Params) { p.Accept = []PayloadCodec{{200, media.PCMU}} },
+		"RTCP family":   func(p *Params) { p.RemoteRTCP = netip.MustParseAddrPort("[::1]:5") },
 		"no codec":      func(p *Params) { p.Codec = media.NoCodec },
 	} {
 		p := telephone(strangerAddr)

@@ -13,7 +13,28 @@ import (
 type handler func(b []byte, from netip.AddrPort, now time.Time)
 
 // socket is one bound UDP port with somebody who reads it.
-type socket struct {
+type socket interface {
+	// send does not wait; after close it is net.ErrClosed.
+	send(b []byte, to netip.AddrPort) error
+	// stopReading returns when no handler runs and none will.
+	stopReading()
+	close() error
+}
+
+// newSocket takes conn over and starts to read it: by a shared poller where that
+// can be, else by a goroutine of its own. weight is how much it will have to
+// read, as compared to others.
+func newSocket(conn net.PacketConn, h handler, weight int) socket {
+	if s, ok := newPolledSocket(conn, h, weight); ok {
+		return s
+	}
+	s := &ownSocket{conn: asAddrPortConn(conn)}
+	s.reader.Go(func() { s.read(h) })
+	return s
+}
+
+// ownSocket is read by its own goroutine.
+type ownSocket struct {
 	conn    addrPortConn
 	stopped atomic.Bool
 	reader  sync.WaitGroup
@@ -27,20 +48,12 @@ type addrPortConn interface {
 	Close() error
 }
 
-// newSocket takes conn over and starts to read it.
-func newSocket(conn net.PacketConn, h handler) *socket {
-	s := &socket{conn: asAddrPortConn(conn)}
-	s.reader.Go(func() { s.read(h) })
-	return s
-}
-
-func (s *socket) send(b []byte, to netip.AddrPort) error {
+func (s *ownSocket) send(b []byte, to netip.AddrPort) error {
 	_, err := s.conn.WriteToUDPAddrPort(b, to)
 	return err
 }
 
-// stopReading returns when no handler runs and none will.
-func (s *socket) stopReading() {
+func (s *ownSocket) stopReading() {
 	s.stopped.Store(true)
 	if s.conn.SetReadDeadline(time.Unix(1, 0)) != nil {
 		s.conn.Close()
@@ -48,7 +61,7 @@ func (s *socket) stopReading() {
 	s.reader.Wait()
 }
 
-func (s *socket) close() error {
+func (s *ownSocket) close() error {
 	if err := s.conn.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
@@ -56,7 +69,7 @@ func (s *socket) close() error {
 }
 
 // read hands every datagram to h until stopReading. Errors that last end it.
-func (s *socket) read(h handler) {
+func (s *ownSocket) read(h handler) {
 	buffer := make([]byte, maxPacket+1) // one more, to see what is too long
 	for failures := 0; failures < 100 && !s.stopped.Load(); failures++ {
 		n, from, err := s.conn.ReadFromUDPAddrPort(buffer)
