@@ -2,34 +2,95 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/roomline/roomline/bridge"
 )
 
 // PutEvents writes events and, for those that are new, their webhook deliveries.
-func (s *Store) PutEvents(ctx context.Context, events []bridge.Event) error { return errNotBuilt }
+func (s *Store) PutEvents(ctx context.Context, events []bridge.Event) error {
+	return s.PutBatch(ctx, Batch{Events: events})
+}
 
-// Events lists events with an id after the given one, oldest first.
+func putEvents(ctx context.Context, tx *sql.Tx, events []bridge.Event) error {
+	byID, args := map[string]bridge.Event{}, []any{}
+	for _, e := range events {
+		e.Time = stored(e.Time)
+		text, err := body(e)
+		if err != nil {
+			return err
+		}
+		byID[clean(e.ID)] = e
+		args = append(args, clean(e.ID), stamp(e.Time), clean(e.Type), clean(e.CallID), clean(e.Room), text)
+	}
+	ids, err := collect(ctx, tx, scanText, insert(`INSERT INTO events (id, at, type, call_id, room, body)`,
+		6, len(events), "ON CONFLICT (id) DO NOTHING RETURNING id"), args...)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	fresh := make([]bridge.Event, len(ids))
+	for i, id := range ids {
+		fresh[i] = byID[id]
+	}
+	return enqueue(ctx, tx, fresh)
+}
+
+func scanText(rows *sql.Rows) (text string, err error) { return text, rows.Scan(&text) }
+
+// Events lists events with an id after the given one, oldest first; at most limit, 500 at the most.
 func (s *Store) Events(ctx context.Context, after string, limit int) ([]bridge.Event, error) {
-	return nil, errNotBuilt
+	return collect(ctx, s.read, scanBody[bridge.Event],
+		"SELECT body FROM events WHERE id > $1 ORDER BY id LIMIT $2", clean(after), Page{Limit: limit}.limit())
+}
+
+var eventList = listQuery[bridge.Event]{
+	from: "SELECT body FROM events", key1: "id", key2: "call_id", order: "ASC", scan: scanBody[bridge.Event],
+	keys: func(e bridge.Event) (string, string) { return clean(e.ID), clean(e.CallID) },
 }
 
 // CallEvents lists the events of one call, oldest first.
 func (s *Store) CallEvents(ctx context.Context, callID string, page Page) (items []bridge.Event, next string, err error) {
-	return nil, "", errNotBuilt
+	return list(ctx, s.read, eventList, search{conditions: []string{"call_id = $1"}, args: []any{clean(callID)}}, page)
 }
-
-// PutRefusal writes a refused INVITE; one that is there already stays as it is.
-func (s *Store) PutRefusal(ctx context.Context, r bridge.Refusal) error { return errNotBuilt }
 
 // RefusalFilter narrows a list of refusals; empty fields do not.
 type RefusalFilter struct {
 	From, To, Cause string
-	Since, Until    time.Time
+	Since, Until    time.Time // in [Since, Until)
+}
+
+// PutRefusal writes a refused INVITE; one that is there already stays as it is.
+func (s *Store) PutRefusal(ctx context.Context, r bridge.Refusal) error {
+	return s.PutBatch(ctx, Batch{Refusals: []bridge.Refusal{r}})
+}
+
+func putRefusals(ctx context.Context, db queryer, refusals []bridge.Refusal) error {
+	var args []any
+	for _, r := range refusals {
+		r.Time = stored(r.Time)
+		text, err := body(r)
+		if err != nil {
+			return err
+		}
+		args = append(args, clean(r.ID), stamp(r.Time), clean(r.From), clean(r.To), clean(string(r.Cause)), text)
+	}
+	_, err := db.ExecContext(ctx, insert("INSERT INTO refusals (id, at, caller, called, cause, body)",
+		6, len(refusals), "ON CONFLICT (id) DO NOTHING"), args...)
+	return err
+}
+
+var refusalList = listQuery[bridge.Refusal]{
+	from: "SELECT body FROM refusals", key1: "at", key2: "id", order: "DESC", scan: scanBody[bridge.Refusal],
+	keys: func(r bridge.Refusal) (string, string) { return stamp(r.Time), clean(r.ID) },
 }
 
 // Refusals lists refused INVITEs, newest first.
 func (s *Store) Refusals(ctx context.Context, f RefusalFilter, page Page) (items []bridge.Refusal, next string, err error) {
-	return nil, "", errNotBuilt
+	var q search
+	q.where("caller = ?", clean(f.From))
+	q.where("called = ?", clean(f.To))
+	q.where("cause = ?", clean(f.Cause))
+	q.between("at", f.Since, f.Until)
+	return list(ctx, s.read, refusalList, q, page)
 }

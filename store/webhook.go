@@ -2,6 +2,11 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/roomline/roomline/bridge"
@@ -17,52 +22,90 @@ type Webhook struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// PutWebhook adds (empty ID: one is made, and a secret if there is none) or replaces a webhook.
+// String names the webhook without its secret, and without its URL, which may hold another.
+func (w Webhook) String() string { return "webhook " + w.ID }
+
+// GoString is String, so that %#v shows no secret either.
+func (w Webhook) GoString() string { return w.String() }
+
+// LogValue keeps secrets out of structured logs.
+func (w Webhook) LogValue() slog.Value { return slog.StringValue(w.ID) }
+
+// PutWebhook adds a webhook (empty ID: one is made, and a secret if there is
+// none) or replaces one; ErrNotFound when there is none with that ID.
 func (s *Store) PutWebhook(ctx context.Context, w Webhook) (Webhook, error) {
-	return Webhook{}, errNotBuilt
+	if w.Secret == "" {
+		w.Secret = newSigningSecret()
+	}
+	if w.Events == nil {
+		w.Events = []string{}
+	}
+	if w.ID != "" {
+		return s.replaceWebhook(ctx, w)
+	}
+	w.ID, w.CreatedAt = bridge.NewID("wh"), stored(time.Now())
+	text, err := body(w)
+	if err != nil {
+		return Webhook{}, err
+	}
+	_, err = s.write.ExecContext(ctx, "INSERT INTO webhooks (id, created_at, disabled, body) VALUES ($1, $2, $3, $4)",
+		w.ID, stamp(w.CreatedAt), flag(w.Disabled), text)
+	if err != nil {
+		return Webhook{}, fmt.Errorf("store the webhook: %w", err)
+	}
+	return w, nil
+}
+
+func (s *Store) replaceWebhook(ctx context.Context, w Webhook) (Webhook, error) {
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		before, err := one(ctx, tx, scanBody[Webhook], "SELECT body FROM webhooks WHERE id = $1", clean(w.ID))
+		if err != nil {
+			return err
+		}
+		w.CreatedAt = before.CreatedAt
+		text, err := body(w)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "UPDATE webhooks SET disabled = $1, body = $2 WHERE id = $3", flag(w.Disabled), text, w.ID)
+		return err
+	})
+	return w, err
+}
+
+// newSigningSecret is a secret as Standard Webhooks asks for: 24 to 64 random bytes in base64.
+func newSigningSecret() string {
+	var b [32]byte
+	rand.Read(b[:])
+	return "whsec_" + base64.StdEncoding.EncodeToString(b[:])
 }
 
 // Webhook finds one by id, or ErrNotFound.
 func (s *Store) Webhook(ctx context.Context, id string) (Webhook, error) {
-	return Webhook{}, errNotBuilt
+	return one(ctx, s.read, scanBody[Webhook], "SELECT body FROM webhooks WHERE id = $1", clean(id))
+}
+
+var webhookList = listQuery[Webhook]{
+	from: "SELECT body FROM webhooks", key1: "created_at", key2: "id", order: "ASC", scan: scanBody[Webhook],
+	keys: func(w Webhook) (string, string) { return stamp(w.CreatedAt), w.ID },
 }
 
 // Webhooks lists webhooks, oldest first.
 func (s *Store) Webhooks(ctx context.Context, page Page) (items []Webhook, next string, err error) {
-	return nil, "", errNotBuilt
+	return list(ctx, s.read, webhookList, search{}, page)
 }
 
-// DeleteWebhook removes a webhook and its waiting deliveries, or ErrNotFound.
-func (s *Store) DeleteWebhook(ctx context.Context, id string) error { return errNotBuilt }
-
-// Delivery is one event on its way to one webhook, leased to whoever claimed it.
-type Delivery struct {
-	EventID   string       `json:"event_id"`
-	WebhookID string       `json:"webhook_id"`
-	Event     bridge.Event `json:"event"`
-	Webhook   Webhook      `json:"-"`
-	Attempt   int          `json:"attempt"` // this one, from 1
-	State     string       `json:"state"`   // pending | done | dead
-	NextAt    time.Time    `json:"next_at"`
-	LastError string       `json:"last_error,omitempty"`
-	lease     string
-}
-
-// ClaimDeliveries leases up to limit deliveries that are due at now, oldest first.
-func (s *Store) ClaimDeliveries(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Delivery, error) {
-	return nil, errNotBuilt
-}
-
-// DeliveryDone ends a delivery that succeeded; ErrConflict when the lease was lost.
-func (s *Store) DeliveryDone(ctx context.Context, d Delivery) error { return errNotBuilt }
-
-// DeliveryFailed plans the next attempt at retryAt, or gives up for good when
-// attempts reached most (dead is true then); ErrConflict when the lease was lost.
-func (s *Store) DeliveryFailed(ctx context.Context, d Delivery, retryAt time.Time, most int, reason string) (dead bool, err error) {
-	return false, errNotBuilt
-}
-
-// Deliveries lists those of one webhook, newest first; state may be empty.
-func (s *Store) Deliveries(ctx context.Context, webhookID, state string, page Page) (items []Delivery, next string, err error) {
-	return nil, "", errNotBuilt
+// DeleteWebhook removes a webhook and its deliveries, or ErrNotFound.
+func (s *Store) DeleteWebhook(ctx context.Context, id string) error {
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		n, err := changed(ctx, tx, "DELETE FROM webhooks WHERE id = $1", clean(id))
+		if err != nil {
+			return fmt.Errorf("delete the webhook: %w", err)
+		}
+		if n == 0 {
+			return ErrNotFound
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM deliveries WHERE webhook_id = $1", clean(id))
+		return err
+	})
 }
