@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -17,12 +18,11 @@ import (
 const (
 	measureFor = 8 * time.Second
 	mostDelay  = 500 * time.Millisecond
-	quietDB    = -55.0 // below it is silence
-	quietFor   = 3     // packets of silence before an onset counts
+	look       = media.NarrowbandHz / 2 // samples that are searched for in what was said
 )
 
 // guest is the demo's listener: it hears the room by WHEP and speaks by WHIP,
-// as one Person, and notes when sound begins.
+// as one Person, and notes when sound comes.
 type guest struct {
 	speaker, listener *whip.Client
 	stop              context.CancelFunc
@@ -33,9 +33,8 @@ type guest struct {
 	decoder transcode.Decoder
 	pcm     [960]int16
 	heard   []int16
-	onsets  []time.Time
-	quiet   int
-	first   uint16
+	origins []time.Time // when sample 0 of heard would have come, by each packet
+	first   media.Packet
 	last    uint16
 	packets int
 }
@@ -49,7 +48,7 @@ func (d *demo) enter(ctx context.Context) (*guest, error) {
 		return nil, err
 	}
 	base := d.g.url() + "/v1/rooms/" + demoRoom
-	x := &guest{quiet: quietFor}
+	x := &guest{}
 	if x.decoder, err = transcode.NewDecoder(media.Opus, media.NarrowbandHz); err != nil {
 		return nil, err
 	}
@@ -66,12 +65,12 @@ func (d *demo) enter(ctx context.Context) (*guest, error) {
 	return x, nil
 }
 
-// hear decodes one packet and looks for the beginning of sound in it.
+// hear decodes one packet and places it by its timestamp.
 func (x *guest) hear(p *media.Packet) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.packets == 0 {
-		x.first = p.SequenceNumber
+		x.first = *p
 	}
 	x.last = p.SequenceNumber
 	x.packets++
@@ -79,18 +78,15 @@ func (x *guest) hear(p *media.Packet) {
 	if err != nil {
 		return
 	}
-	pcm := x.pcm[:n]
-	x.heard = append(x.heard, pcm...)
-	at := media.Onset(pcm, media.NarrowbandHz, quietDB+10)
-	if at >= 0 && x.quiet >= quietFor {
-		x.onsets = append(x.onsets, p.Arrived.Add(time.Duration(at)*time.Second/media.NarrowbandHz))
+	at := int(p.Timestamp-x.first.Timestamp) / 6
+	for len(x.heard) < at && at < 2*int(measureFor.Seconds())*media.NarrowbandHz {
+		x.heard = append(x.heard, 0)
 	}
-	if media.Level(pcm) < quietDB {
-		x.quiet++
-	} else {
-		x.quiet = 0
-	}
+	x.heard = append(x.heard, x.pcm[:n]...)
+	x.origins = append(x.origins, p.Arrived.Add(-samples(at)))
 }
+
+func samples(n int) time.Duration { return time.Duration(n) * time.Second / media.NarrowbandHz }
 
 // speak says short tones, one a second, so that each has a beginning to be found.
 func (x *guest) speak(ctx context.Context) {
@@ -134,10 +130,18 @@ func (x *guest) heardFrom(c *phone.Call) leg {
 	defer x.mu.Unlock()
 	loss := 100.0
 	if x.packets > 0 {
-		sent := int(x.last-x.first) + 1
+		sent := int(x.last-x.first.SequenceNumber) + 1
 		loss = 100 * float64(sent-x.packets) / float64(sent)
 	}
-	return newLeg(x.heard, media.Opus, loss, phone.Delays(c.SaidOnsets(), x.onsets, mostDelay))
+	var origins []time.Time
+	for _, p := range c.Sendings() {
+		origins = append(origins, p.At.Add(-samples(p.Position)))
+	}
+	var delays []time.Duration
+	if d, ok := shift(c.Said(), x.heard, middle(x.origins).Sub(middle(origins))); ok {
+		delays = append(delays, d)
+	}
+	return newLeg(x.heard, media.Opus, loss, delays)
 }
 
 // heardBy judges the way from the room to the phone.
@@ -159,6 +163,55 @@ func (x *guest) leave() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.decoder.Close()
+}
+
+// shift finds the delay with which said is heard again; apart is how much later
+// the first sample of heard came than the first of said was sent. The loudest
+// half second is looked for where it may be.
+func shift(said, heard []int16, apart time.Duration) (delay time.Duration, ok bool) {
+	from, loudest := 0, -127.0
+	for at := 0; at+look <= len(heard); at += look / 2 {
+		if db := media.Level(heard[at : at+look]); db > loudest {
+			from, loudest = at, db
+		}
+	}
+	if from+look > len(heard) {
+		return 0, false
+	}
+	known, best := heard[from:from+look], 0.0
+	offset := int(apart * media.NarrowbandHz / time.Second)
+	for d := range int(mostDelay * media.NarrowbandHz / time.Second) {
+		at := from + offset - d
+		if at < 0 || at+look > len(said) {
+			continue
+		}
+		if score := likeness(known, said[at:at+look]); score > best {
+			best, delay = score, samples(d)+apart-samples(offset)
+		}
+	}
+	return delay, best > 0.5
+}
+
+// likeness is the correlation of two sounds, -1 to 1.
+func likeness(a, b []int16) float64 {
+	var ab, aa, bb float64
+	for i := range a {
+		x, y := float64(a[i]), float64(b[i])
+		ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
+	}
+	if aa == 0 || bb == 0 {
+		return 0
+	}
+	return ab / math.Sqrt(aa*bb)
+}
+
+func middle(t []time.Time) time.Time {
+	if len(t) == 0 {
+		return time.Time{}
+	}
+	t = slices.Clone(t)
+	slices.SortFunc(t, time.Time.Compare)
+	return t[len(t)/2]
 }
 
 func median(d []time.Duration) time.Duration {
