@@ -94,6 +94,12 @@ func testRequests(t *testing.T, s *Store, _ func() *Store) {
 	}
 }
 
+func TestPeerDefect11RetriedRequestIsFirstOnce(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "roomline.db"))
+	must(t, s.Migrate(t.Context()))
+	testRequests(t, s, nil)
+}
+
 func testRequestsTogether(t *testing.T, s *Store, another func() *Store) {
 	gateways := []*Store{s, another()}
 	var firsts atomic.Int32

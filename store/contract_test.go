@@ -33,7 +33,7 @@ var contract = []struct {
 	{"OutboxDeliversOnce", testOutbox},
 	{"OutboxGivesUpAfterTheLastAttempt", testOutboxDead},
 	{"OutboxIsSharedByGateways", testOutboxTogether},
-	{"PeerDefect11RetriedRequestIsFirstOnce", testRequests},
+	{"RetriedRequestIsFirstOnce", testRequests},
 	{"RequestsAtOnceHaveOneFirst", testRequestsTogether},
 	{"PruneKeepsWhatIsStillNeeded", testPrune},
 	{"MigrationsGoUpOnce", testMigrations},

@@ -26,6 +26,7 @@ type Spool struct {
 	wake   chan struct{} // capacity 1: something was appended
 	failed atomic.Int64  // records that the sink refused for good
 	synced syncPoint
+	limit  int64 // bytes of a segment, after which a new one is started
 
 	mu       sync.Mutex
 	segments []*segment // oldest first; the last one is written
@@ -64,7 +65,7 @@ func openSpool(dir string, log *slog.Logger) (*Spool, error) {
 		lock.Close()
 		return nil, errors.New("another process has it open; stop that one first, or use another data folder")
 	}
-	s := &Spool{dir: dir, log: log, lock: lock, wake: make(chan struct{}, 1)}
+	s := &Spool{dir: dir, log: log, lock: lock, wake: make(chan struct{}, 1), limit: segmentSize}
 	if err := s.openSegments(); err != nil {
 		s.closeSegments()
 		lock.Close()
@@ -150,7 +151,7 @@ func (s *Spool) append(r record) (position int64, err error) {
 	if s.closed {
 		return 0, errClosed
 	}
-	if last := s.segments[len(s.segments)-1]; last.size+int64(len(framed)) > segmentSize && last.size > 0 {
+	if last := s.segments[len(s.segments)-1]; last.size+int64(len(framed)) > s.limit && last.size > 0 {
 		if err := last.file.Sync(); err != nil { // sync looks at the last one only
 			return 0, err
 		}
