@@ -41,6 +41,7 @@ type browser struct {
 	wantOffer bool
 	wantICE   bool // the next offer restarts ICE
 	isAway    bool
+	wasUp     bool // media was connected once
 	state     webrtc.State
 	stateAt   time.Time // of the last change of state
 	askedICE  time.Time
@@ -312,9 +313,10 @@ func (b *browser) lookAgain() {
 func (b *browser) lookAtState() {
 	if now := b.peer.State(); now != b.state {
 		b.state, b.stateAt = now, time.Now()
+		b.wasUp = b.wasUp || now == webrtc.Connected
 		b.log.Debug("room: transport", "state", now)
 	}
-	b.setAway(&b.isAway, b.wire == nil || lost(b.state))
+	b.setAway(&b.isAway, b.wire == nil || b.wasUp && b.state != webrtc.Connected)
 	if b.state == webrtc.Failed && time.Since(b.askedICE) > b.srv.cfg.Timeouts.Restart {
 		b.wantICE = true
 	}

@@ -119,13 +119,14 @@ func (x *session) run() {
 	refresh := time.NewTicker(t.Refresh)
 	defer refresh.Stop()
 	var state webrtc.State
-	since, away := time.Now(), false
+	since, up, away := time.Now(), false, false
 	x.log.Info("room: session opened", "session_kind", x.seat.Spec().Kind, "identity", x.claims.Identity)
 	defer func() { x.log.Info("room: session closed") }()
 	for {
 		if now := x.peer.State(); now != state {
 			state, since = now, time.Now()
-			x.setAway(&away, lost(state))
+			up = up || state == webrtc.Connected
+			x.setAway(&away, up && state != webrtc.Connected)
 			x.camera.restart() // what was sent before now is lost
 		}
 		x.camera.follow()

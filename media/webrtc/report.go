@@ -97,7 +97,18 @@ func (p *Peer) Quality() media.Quality {
 		q.LossPercent = float64(q.PacketsLost) * 100 / float64(expected)
 	}
 	q.JitterMS = float64(q.Jitter) / float64(time.Millisecond)
+	q.R, q.MOS = media.EModel(audioCodec(ins), max(q.LossPercent, q.RemoteLoss), 1,
+		time.Duration(q.RoundTripMS/2*float64(time.Millisecond))+q.Jitter)
 	return q
+}
+
+func audioCodec(ins []*InTrack) media.Codec {
+	for _, t := range ins {
+		if c := t.Codec(); c.Audio() {
+			return c
+		}
+	}
+	return media.Opus
 }
 
 func (t *InTrack) addQuality(q *media.Quality) {
