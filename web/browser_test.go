@@ -161,7 +161,7 @@ func (p *page) run(t *testing.T, script string) {
 // wait lets the page look until a condition in JavaScript holds.
 func (p *page) wait(t *testing.T, condition string) {
 	t.Helper()
-	held := evaluate[bool](t, p, fmt.Sprintf(`new Promise((done) => {
+	script := fmt.Sprintf(`new Promise((done) => {
 		const until = Date.now() + %d;
 		const look = async () => {
 			if (await (%s)) done(true);
@@ -169,9 +169,17 @@ func (p *page) wait(t *testing.T, condition string) {
 			else setTimeout(look, 20);
 		};
 		look();
-	})`, (patience-5*time.Second).Milliseconds(), condition))
-	if !held {
-		t.Fatalf("it never came true that %s", condition)
+	})`, (patience - 5*time.Second).Milliseconds(), condition)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	for {
+		held, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
+		if held {
+			return
+		}
+		if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "navigated") {
+			t.Fatalf("it never came true that %s (%v)", condition, err)
+		}
 	}
 }
 

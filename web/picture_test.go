@@ -21,7 +21,7 @@ func TestPicture(t *testing.T) {
 		t.Skip("ROOMLINE_PICTURE names no file to write")
 	}
 	g, p := newGateway(t), browse(t, fakeMicrophone...)
-	p.do(t, chromedp.EmulateViewport(1280, 800))
+	p.do(t, chromedp.EmulateViewport(1360, 940))
 	scheme := os.Getenv("ROOMLINE_PICTURE_SCHEME")
 	call(t, p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
@@ -35,6 +35,7 @@ func TestPicture(t *testing.T) {
 		<-beat.C
 		s.present(t, everyone(second)...)
 	}
+	p.wait(t, `document.querySelector('[data-test="participant"][data-id="ph1"]').classList.contains("speaking")`)
 	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)

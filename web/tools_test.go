@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	cdppage "github.com/chromedp/cdproto/page"
@@ -172,7 +173,7 @@ func crowd(t *testing.T, g *gateway, p *page) *seat {
 	p.sees(t, "status", "Connected")
 	event := func(kind, callID string, data message) {
 		s.send(t, message{"type": "event", "event": message{
-			"type": kind, "time": "2026-03-02T09:00:12Z", "call_id": callID, "data": data,
+			"type": kind, "time": time.Now().UTC(), "call_id": callID, "data": data,
 		}})
 	}
 	event("call.answered", "call_1", nil)

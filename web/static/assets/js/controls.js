@@ -120,12 +120,12 @@ export class Controls {
 
   async #openDevices() {
     const { microphones, cameras, speakers } = await this.devices.list();
-    fill(find("devices-mic", HTMLSelectElement), microphones, this.devices.mic, "Microphone", true);
-    fill(find("devices-cam", HTMLSelectElement), cameras, this.devices.cam, "Camera", true);
+    fill(find("devices-mic", HTMLSelectElement), microphones, this.devices.mic, "Microphone", "No microphone: listen only");
+    fill(find("devices-cam", HTMLSelectElement), cameras, this.devices.cam, "Camera", "No camera");
     const choosable = "setSinkId" in HTMLMediaElement.prototype && speakers.length > 0;
     find("speaker-field", HTMLElement).hidden = !choosable;
     const speaker = find("devices-speaker", HTMLSelectElement);
-    if (choosable && speaker.options.length !== speakers.length) fill(speaker, speakers, null, "Speaker", false);
+    if (choosable && speaker.options.length !== speakers.length) fill(speaker, speakers, null, "Speaker");
     if (!this.#devicesDialog.open) this.#devicesDialog.showModal();
   }
 

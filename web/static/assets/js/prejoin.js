@@ -63,8 +63,8 @@ export class Prejoin {
     note(this.#camNote, camTrouble(devices.camTrouble));
     setText(this.#join.querySelector("span") ?? this.#join, devices.mic ? "Join" : "Join to listen");
     const { microphones, cameras } = await devices.list();
-    fill(this.#mic, microphones, devices.mic, "Microphone", true);
-    fill(this.#camChoice, cameras, devices.cam, "Camera", false);
+    fill(this.#mic, microphones, devices.mic, "Microphone", "No microphone: listen only");
+    fill(this.#camChoice, cameras, devices.cam, "Camera");
     this.#camChoice.parentElement?.toggleAttribute("hidden", !on || cameras.length < 2);
   }
 
@@ -91,18 +91,18 @@ export class Prejoin {
  * @param {MediaDeviceInfo[]} devices
  * @param {MediaStreamTrack | null} track
  * @param {string} word
- * @param {boolean} optional whether there is a choice of no device
+ * @param {string} [without] the words for no device, if that is a choice
  */
-export function fill(select, devices, track, word, optional) {
+export function fill(select, devices, track, word, without) {
   const options = devices.map((d, i) => make("option", { value: d.deviceId, textContent: d.label || `${word} ${i + 1}` }));
   const used = track?.getSettings().deviceId ?? "";
   if (track && !devices.some((d) => d.deviceId === used)) {
     options.push(make("option", { value: used, textContent: track.label || word }));
   }
-  if (optional) options.push(make("option", { value: none, textContent: `No ${word.toLowerCase()}: listen only` }));
+  if (without) options.push(make("option", { value: none, textContent: without }));
   select.replaceChildren(...options);
   if (track) select.value = used;
-  else if (optional) select.value = none;
+  else if (without) select.value = none;
 }
 
 /**

@@ -21,6 +21,7 @@ const token = readToken(room);
 const claims = claimsOf(token);
 
 for (const node of document.querySelectorAll("[data-room]")) setText(node, room);
+setText(find("origin", HTMLElement), location.origin);
 document.title = `${room} – Roomline`;
 addEventListener("hashchange", () => location.reload());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
