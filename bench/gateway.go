@@ -79,7 +79,7 @@ func (g *gateway) start(binary string, o Options) error {
 	g.cmd = exec.Command(binary, "serve", "--data", g.folder, "--sip", g.sip, "--http", g.http, "--metrics", g.metrics,
 		"--webrtc-udp", at(3), "--rtp-ports", fmt.Sprintf("%d-%d", low, low+4*o.Calls+99))
 	g.cmd.Env = append(childEnv(), "ROOMLINE_ADMIN_KEY="+g.key,
-		"ROOMLINE_OPUS_COMPLEXITY="+strconv.Itoa(o.Complexity), "ROOMLINE_OPUS_BITRATE="+strconv.Itoa(o.Bitrate))
+		"ROOMLINE_OPUS_COMPLEXITY="+strconv.Itoa(o.Complexity), "ROOMLINE_OPUS_BITRATE="+strconv.Itoa(o.Bitrate), "ROOMLINE_DRAIN=1s")
 	g.cmd.Stdout, g.cmd.Stderr = g.output, g.output
 	if err := g.cmd.Start(); err != nil {
 		return fmt.Errorf("start %s serve: %w", binary, err)

@@ -108,7 +108,7 @@ func (l *lane) judge(from, to time.Time) finding {
 	came := make([]bool, len(l.sentAt))
 	l.match(ties, func(a arrival, number int64, known bool) {
 		switch {
-		case known && number >= 0 && number < int64(len(l.sentAt)):
+		case known && number >= 0 && number < int64(len(l.sentAt)) && !a.at.Before(l.sentAt[number]):
 			came[number] = true
 			if within(l.sentAt[number]) {
 				f.transitMS = append(f.transitMS, milliseconds(a.at.Sub(l.sentAt[number])))

@@ -38,14 +38,14 @@ func (r *Report) measureGateway(ctx context.Context, o Options) error {
 
 // weight is the state of gateway and generator at one moment.
 type weight struct {
-	at        time.Time
-	cpu, self time.Duration
-	dropped   int64
+	at               time.Time
+	cpu, self, whole time.Duration // of the gateway, of us, of the whole machine
+	dropped          int64
 }
 
 func (g *gateway) weigh() (weight, error) {
 	cpu, err := processCPU(g.cmd.Process.Pid)
-	return weight{at: time.Now(), cpu: cpu, self: selfCPU(), dropped: udpErrors()}, err
+	return weight{at: time.Now(), cpu: cpu, self: selfCPU(), whole: machineCPU(), dropped: udpErrors()}, err
 }
 
 // size is what the gateway holds at one moment.
@@ -58,10 +58,7 @@ func (g *gateway) size(ctx context.Context) (rssMB, goroutines float64, err erro
 // watch places the calls and weighs the gateway over the window.
 func (r *Report) watch(ctx context.Context, l *load) (err error) {
 	o, g := l.options, l.gateway
-	if r.Memory.IdleMB, r.Goroutines.Idle, err = g.size(ctx); err != nil {
-		return err
-	}
-	before, err := g.weigh()
+	before, err := r.idle(ctx, g)
 	if err != nil {
 		return err
 	}
@@ -93,6 +90,27 @@ func (r *Report) watch(ctx context.Context, l *load) (err error) {
 	r.Memory.PerLegMB = round((r.Memory.BusyMB - r.Memory.IdleMB) / legs)
 	r.Goroutines.PerLeg = round((r.Goroutines.Busy - r.Goroutines.Idle) / legs)
 	return pause(ctx, drain)
+}
+
+// idleTime is how long the gateway is watched before the first call.
+const idleTime = 2 * time.Second
+
+// idle notes what the gateway takes without calls.
+func (r *Report) idle(ctx context.Context, g *gateway) (weight, error) {
+	begin, err := g.weigh()
+	if err != nil {
+		return begin, err
+	}
+	if err := pause(ctx, idleTime); err != nil {
+		return begin, err
+	}
+	before, err := g.weigh()
+	if err != nil {
+		return before, err
+	}
+	r.CPU.Idle = round((before.cpu - begin.cpu).Seconds() / before.at.Sub(begin.at).Seconds())
+	r.Memory.IdleMB, r.Goroutines.Idle, err = g.size(ctx)
+	return before, err
 }
 
 // window waits for its length and weighs at both ends.
@@ -139,6 +157,7 @@ func (r *Report) weighed(l *load, from, to weight) {
 	r.CPU.Gateway = round(milliseconds(to.cpu-from.cpu) / seconds / float64(len(l.calls)))
 	r.CPU.Cores = round((to.cpu - from.cpu).Seconds() / seconds)
 	r.Generator.Cores = round((to.self - from.self).Seconds() / seconds)
+	r.Machine.OtherCores = round(max((to.whole-from.whole).Seconds()/seconds-r.CPU.Cores-r.Generator.Cores, 0))
 	r.Generator.UDPErrors = to.dropped - from.dropped
 	for _, c := range l.calls {
 		r.Generator.ToGatewayLoss = max(r.Generator.ToGatewayLoss, round(c.line.Media().Quality().RemoteLoss))

@@ -107,3 +107,27 @@ func selfCPU() time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// machineCPU is the processor time that all programs together have used.
+func machineCPU() time.Duration {
+	raw, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	return parseMachineStat(string(raw))
+}
+
+// parseMachineStat adds up the first line of proc(5)'s /proc/stat without the
+// fields for idling and for guests, who are in user time already.
+func parseMachineStat(stat string) time.Duration {
+	line, _, _ := strings.Cut(stat, "\n")
+	var ticks int64
+	for i, field := range strings.Fields(line) {
+		if i == 0 || i == 4 || i == 5 || i > 8 { // "cpu", idle, iowait, guests
+			continue
+		}
+		n, _ := strconv.ParseInt(field, 10, 64)
+		ticks += n
+	}
+	return time.Duration(ticks) * clockTick
+}

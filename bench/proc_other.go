@@ -13,6 +13,7 @@ func processCPU(int) (time.Duration, error) { return 0, errLinux }
 func processRSS(int) (int64, error)         { return 0, errLinux }
 func udpErrors() int64                      { return 0 }
 func selfCPU() time.Duration                { return 0 }
+func machineCPU() time.Duration             { return 0 }
 
 var started = time.Now()
 

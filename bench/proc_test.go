@@ -27,6 +27,12 @@ func TestParseUDPErrors(t *testing.T) {
 	}
 }
 
+func TestParseMachineStat(t *testing.T) {
+	if got := parseMachineStat("cpu  100 20 30 9999 8888 4 5 41 777 888\ncpu0 1 2 3\n"); got != 2*time.Second {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestProcessorTimeOfThisProcessGrows(t *testing.T) {
 	before, err := processCPU(os.Getpid())
 	if err != nil {

@@ -54,7 +54,8 @@ type CPU struct {
 	Codec    float64 `json:"codec_alone"`
 	Relay    float64 `json:"relay_alone"`
 	Overhead float64 `json:"overhead"`
-	Cores    float64 `json:"cores_busy"` // of the whole gateway in the window
+	Cores    float64 `json:"cores_busy"`      // of the whole gateway in the window
+	Idle     float64 `json:"cores_busy_idle"` // without a call
 	EncodeUS float64 `json:"encode_us_per_frame"`
 	DecodeUS float64 `json:"decode_us_per_frame"` // of the browsers' packets
 }
@@ -108,7 +109,9 @@ type Generator struct {
 
 // Machine is where it ran.
 type Machine struct {
-	CPUs int    `json:"cpus"`
+	CPUs       int     `json:"cpus"`
+	OtherCores float64 `json:"other_cores_busy"` // by programs that are not ours
+
 	Go   string `json:"go"`
 	OS   string `json:"os"`
 	Arch string `json:"arch"`
@@ -160,6 +163,12 @@ func (r *Report) conclude() {
 	if r.Generator.LateMS.P99 > 5 {
 		r.note("the load generator was late by %.1f ms (p99): delays hold its own waiting too", r.Generator.LateMS.P99)
 	}
+	if r.Machine.OtherCores > 0.2 {
+		r.note("other programs kept %.1f processors busy: nothing here is better than they let it be", r.Machine.OtherCores)
+	}
+	if r.Memory.PerLegMB < 0 {
+		r.note("memory of the start had not been given back when the calls came: take more calls for a figure per leg")
+	}
 	if r.Generator.Cores+c.Cores > 0.9*float64(r.Machine.CPUs) {
 		r.note("generator and gateway together kept %.1f of %d processors busy: delays hold waiting for one", r.Generator.Cores+c.Cores, r.Machine.CPUs)
 	}
@@ -182,8 +191,8 @@ func (r *Report) Summary(w io.Writer) {
 	r.RoomToPhone.summary(w, "room → phone")
 	fmt.Fprintf(w, "  memory                %6.2f MB per leg   (%.0f MB idle, %.0f MB busy), %.1f goroutines per leg\n",
 		r.Memory.PerLegMB, r.Memory.IdleMB, r.Memory.BusyMB, r.Goroutines.PerLeg)
-	fmt.Fprintf(w, "  load generator        late by p99 %.1f ms, %.2f processors busy, %d packets dropped by the kernel\n",
-		r.Generator.LateMS.P99, r.Generator.Cores, r.Generator.UDPErrors)
+	fmt.Fprintf(w, "  load generator        late by p99 %.1f ms, %.2f processors busy, %d packets dropped by the kernel; other programs keep %.1f processors busy\n",
+		r.Generator.LateMS.P99, r.Generator.Cores, r.Generator.UDPErrors, r.Machine.OtherCores)
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
 	}

@@ -1,0 +1,65 @@
+package bench
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// gatewayBinary builds the gateway as users do.
+func gatewayBinary(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the bench reads /proc")
+	}
+	binary := filepath.Join(t.TempDir(), "roomline")
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/roomline").CombinedOutput(); err != nil {
+		t.Fatalf("build the gateway: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// The figures depend on the machine; what does not is asserted: every call is
+// answered, every stream is recognised at the far end, Opus looks 6.5 ms ahead.
+func TestRealGateway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts gateways")
+	}
+	binary := gatewayBinary(t)
+	for _, room := range []string{roomBrowser, roomWHIP, roomPhone, roomNone} {
+		t.Run(room, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			r, err := Run(ctx, Options{
+				Calls: 2, CPS: 20, Duration: 5 * time.Second, Settle: 2 * time.Second,
+				Room: room, Complexity: 5, Binary: binary, Log: t.Output(),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Calls.Answered != 2 || r.Calls.Alive != 2 || r.CPU.Gateway <= 0 || r.Goroutines.Busy <= r.Goroutines.Idle {
+				t.Errorf("%+v %+v %+v", r.Calls, r.CPU, r.Goroutines)
+			}
+			if room == roomNone {
+				return
+			}
+			look := map[string]float64{roomBrowser: 6.5, roomWHIP: 6.5, roomPhone: 0}[room]
+			checkDirection(t, "phone to room", r.PhoneToRoom, look)
+			checkDirection(t, "room to phone", r.RoomToPhone, 0)
+		})
+	}
+}
+
+func checkDirection(t *testing.T, name string, d Direction, codecMS float64) {
+	t.Helper()
+	if d.Marks == 0 || d.Unmarked > 0 || d.Sent < 2*5*40 || d.Transit.N == 0 {
+		t.Errorf("%s: %+v", name, d)
+	}
+	if d.CodecMS < codecMS-0.5 || d.CodecMS > codecMS+0.5 {
+		t.Errorf("%s: the codec adds %.2f ms, want %.1f", name, d.CodecMS, codecMS)
+	}
+}
