@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -53,6 +54,12 @@ func (o *Options) check() error {
 	}
 	if _, err := o.codecs(); err != nil {
 		return err
+	}
+	if err := checkPtime(o.Ptime); err != nil {
+		return usage("--ptime: %w", err)
+	}
+	if _, err := netip.ParseAddrPort(o.Listen); err != nil {
+		return usage("--listen %q: expected IP:port, as in 127.0.0.1:0", o.Listen)
 	}
 	if _, err := newMouth(0).press(o.Digits); err != nil {
 		return usage("--digits: %w", err)

@@ -70,8 +70,8 @@ func Open(ctx context.Context, c Config) (*Phone, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Ptime != 0 && (c.Ptime < 10*time.Millisecond || c.Ptime > 60*time.Millisecond || c.Ptime%(10*time.Millisecond) != 0) {
-		return nil, fmt.Errorf("packet time of %s: expected 10ms to 60ms in steps of 10ms", c.Ptime)
+	if err := checkPtime(c.Ptime); err != nil {
+		return nil, err
 	}
 	p := &Phone{config: c, log: c.Log, stopped: make(chan struct{}), incoming: make(chan *Call, waitingCalls)}
 	ua, err := sip.New(sip.Config{
@@ -83,6 +83,13 @@ func Open(ctx context.Context, c Config) (*Phone, error) {
 	}
 	p.ua = ua
 	return p, p.start(ctx)
+}
+
+func checkPtime(d time.Duration) error {
+	if d != 0 && (d < 10*time.Millisecond || d > 60*time.Millisecond || d%(10*time.Millisecond) != 0) {
+		return fmt.Errorf("packet time of %s: expected 10ms to 60ms in steps of 10ms", d)
+	}
+	return nil
 }
 
 func (p *Phone) start(ctx context.Context) error {
