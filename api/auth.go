@@ -80,7 +80,9 @@ func (k *keyring) check(ctx context.Context, secret string, now time.Time) (call
 	if seen && now.Sub(before.at) < keyFresh {
 		return before.caller, nil
 	}
-	key, err := k.store.KeyOf(ctx, secret)
+	asking, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	key, err := k.store.KeyOf(asking, secret)
 	switch {
 	case err == nil:
 		c := caller{id: key.ID, admin: key.Admin}

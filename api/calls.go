@@ -138,7 +138,8 @@ func (s *Server) createCall(ctx context.Context, in *createCallInput) (*createdC
 		return record, nil
 	}
 	// A client that goes away does not undo what it asked for.
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
 	if in.Key == "" {
 		record, err := dial(ctx)
 		return created(record, false, err)

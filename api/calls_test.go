@@ -55,6 +55,8 @@ func TestBadInputIsLocatedAndChangesNothing(t *testing.T) {
 		{"to too long", "POST", "/v1/calls", `{"to":"` + long + `","room":"a"}`, 422, "body.to", "length <= 256"},
 		{"to with a line break", "POST", "/v1/calls", `{"to":"1\r\nX: y","room":"a"}`, 422, "body.to", "control characters"},
 		{"unknown field", "POST", "/v1/calls", `{"to":"1","room":"a","rooom":"b"}`, 422, "body.rooom", "is not a field"},
+		{"two spellings of one field", "POST", "/v1/calls", `{"to":"1","TO":"` + long + `","room":"a"}`, 422, "body.TO", "is not a field"},
+		{"integer with an exponent", "POST", "/v1/calls", `{"to":"1","room":"a","ring_timeout":1e2}`, 422, "body.ring_timeout", "not understood"},
 		{"bad room", "POST", "/v1/calls", `{"to":"1","room":"a b"}`, 422, "body.room", "letters, digits"},
 		{"agent", "POST", "/v1/calls", `{"to":"1","agent":"a"}`, 422, "body.agent", "not available yet"},
 		{"queue", "POST", "/v1/calls", `{"to":"1","queue":"a"}`, 422, "body.queue", "not available yet"},
@@ -166,7 +168,8 @@ func TestBridgeErrorsBecomeStatuses(t *testing.T) {
 	}
 }
 
-func TestDrainingRefusesCallsBeforeDialling(t *testing.T) {
+// PEERS 5: a gateway that drains must not take new calls.
+func TestPeerDefect05DrainingRefusesNewCalls(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Draining = func() bool { return true } })
 	a := h.ask(t, "POST", "/v1/calls", `{"to":"1","room":"a"}`).is(503).says("", "nothing was dialled")
 	if a.header.Get("Retry-After") == "" || h.exchange.dialled() != 0 {

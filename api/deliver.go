@@ -51,7 +51,6 @@ type endpoint struct {
 
 func newDeliverer(o outbox, m *metrics, log *slog.Logger) *deliverer {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.Proxy = nil
 	transport.MaxConnsPerHost = deliveryParallel
 	transport.MaxResponseHeaderBytes = 64 << 10
 	return &deliverer{
@@ -74,25 +73,33 @@ func (d *deliverer) run(ctx context.Context) error {
 	var sending sync.WaitGroup
 	defer d.client.CloseIdleConnections()
 	defer sending.Wait()
-	free := make(chan struct{}, deliveryParallel)
+	busy := make(chan struct{}, deliveryParallel)
+	freed := make(chan struct{}, 1)
 	poll := time.NewTicker(deliveryPoll)
 	defer poll.Stop()
 	for {
-		batch := d.claim(ctx, deliveryParallel-len(free))
+		room := deliveryParallel - len(busy)
+		batch := d.claim(ctx, room)
 		for _, next := range batch {
-			free <- struct{}{}
+			busy <- struct{}{}
 			sending.Go(func() {
-				defer func() { <-free }()
 				d.attempt(ctx, next)
+				<-busy
+				select {
+				case freed <- struct{}{}:
+				default:
+				}
 			})
 		}
-		if len(batch) > 0 && len(free) < deliveryParallel && ctx.Err() == nil {
-			continue
+		more := freed // as long as claims come back full, each attempt that ends makes room for another
+		if len(batch) < room {
+			more = nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-poll.C:
+		case <-more:
 		}
 	}
 }

@@ -130,6 +130,10 @@ func writeProblem(w http.ResponseWriter, err error) {
 // missingProperty matches huma's complaint, which stands at the parent.
 var missingProperty = regexp.MustCompile(`^expected required property (\S+) to be present$`)
 
+// wrongType matches what encoding/json says of a value that the schema let
+// through, such as 1e2 for an integer.
+var wrongType = regexp.MustCompile(`^json: cannot unmarshal .* into Go struct field [^.\s]*\.(\S+) of type`)
+
 // tidy makes huma's own problems as precise as ours: the detail is a sentence,
 // a missing field is located by its own name, and nothing that was sent comes
 // back, for it may be a password.
@@ -143,6 +147,9 @@ func tidy(_ huma.Context, _ string, v any) (any, error) {
 		field.Value = nil
 		if m := missingProperty.FindStringSubmatch(field.Message); m != nil {
 			field.Location, field.Message = join(field.Location, m[1]), "is required"
+		}
+		if m := wrongType.FindStringSubmatch(field.Message); m != nil {
+			field.Location, field.Message = join("body", m[1]), "is written in a way that is not understood here"
 		}
 		if field.Message == "unexpected property" {
 			field.Message = "is not a field that exists here"

@@ -17,7 +17,7 @@ type waiting int
 func (w waiting) Backlog() int { return int(w) }
 
 // PEERS 5: while draining, readiness says no, and liveness goes on.
-func TestReadinessOnBothListeners(t *testing.T) {
+func TestPeerDefect05DrainingIsToldOnBothListeners(t *testing.T) {
 	draining := false
 	h := newHouse(t, func(c *Config) { c.Draining = func() bool { return draining } })
 	both := func(path string) (public, private answer) {

@@ -16,6 +16,7 @@ import (
 const (
 	duplicateWait = 20 * time.Second // a duplicate waits this long for the first one's answer
 	keptRequests  = 10_000           // answers kept while the store is away
+	storePatience = 3 * time.Second  // a store that takes longer counts as away
 	requestStuck  = time.Minute      // a claim older than this belongs to a gateway that died
 )
 
@@ -115,7 +116,9 @@ func (r *request) answer(hash string) (bridge.CallRecord, error) {
 // claimed does the work under a claim in the store. keep says that the store
 // does not know the answer, so that this process must remember it.
 func (s *Server) claimed(ctx context.Context, id requestID, hash string, do func(context.Context) (bridge.CallRecord, error)) (record bridge.CallRecord, replayed, keep bool, err error) {
-	before, first, err := s.store.ClaimRequest(ctx, id.scope, id.key, hash, time.Now())
+	asking, cancel := context.WithTimeout(ctx, storePatience)
+	before, first, err := s.store.ClaimRequest(asking, id.scope, id.key, hash, time.Now())
+	cancel()
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return record, false, false, otherBody()

@@ -60,6 +60,10 @@ func (patternsSchema) Schema(huma.Registry) *huma.Schema {
 	}
 }
 
+// Names of fields are case-sensitive: otherwise a "TO" beside "to" would be
+// checked as one and taken as the other. The library has one switch for all.
+func init() { huma.ValidateStrictCasing = true }
+
 // operations registers every call that speaks JSON.
 func (s *Server) operations(mux *http.ServeMux) huma.API {
 	config := huma.DefaultConfig("Roomline", s.version)
