@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
+	"encoding/hex"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -21,16 +23,26 @@ func NewID(prefix string) string {
 }
 
 // eventClock hands out event ids: nanoseconds since 1970 as 16 hexadecimal
-// digits, strictly increasing even when the system clock is not.
-type eventClock struct{ last atomic.Int64 }
+// digits, strictly increasing even when the system clock is not, then 4 that tell
+// gateways apart which share a database.
+type eventClock struct {
+	last atomic.Int64
+	once sync.Once
+	ours string
+}
 
 func (c *eventClock) next(now time.Time) string {
+	c.once.Do(func() {
+		var b [2]byte
+		rand.Read(b[:])
+		c.ours = hex.EncodeToString(b[:])
+	})
 	for {
 		last := c.last.Load()
 		n := max(now.UnixNano(), last+1)
 		if c.last.CompareAndSwap(last, n) {
 			s := strconv.FormatInt(n, 16)
-			return "0000000000000000"[:16-len(s)] + s
+			return "0000000000000000"[:16-len(s)] + s + c.ours
 		}
 	}
 }
