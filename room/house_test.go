@@ -3,7 +3,6 @@ package room
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -420,5 +419,3 @@ func (h *house) participant(id string) (bridge.ParticipantRecord, bool) {
 	}
 	return bridge.ParticipantRecord{}, false
 }
-
-var _ = fmt.Sprint

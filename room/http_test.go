@@ -389,6 +389,14 @@ func TestAPublisherThatVanishesLeaves(t *testing.T) {
 	pub := h.client()
 	pub.track(webrtc.Audio, media.Opus, "mic")
 	h.open("whip", guest("ann"), pub)
+	eventually(t, "our side being connected", func() bool {
+		h.srv.mu.Lock()
+		defer h.srv.mu.Unlock()
+		for _, x := range h.srv.sessions {
+			return x.peer.State() == webrtc.Connected
+		}
+		return false
+	})
 	h.cut.Store(true)
 	eventually(t, "the publisher being away", func() bool {
 		rooms := h.x.Rooms()

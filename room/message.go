@@ -174,10 +174,6 @@ type (
 		Type string `json:"type"`
 		SDP  string `json:"sdp"`
 	}
-	candidateMessage struct {
-		Type      string           `json:"type"`
-		Candidate webrtc.Candidate `json:"candidate"`
-	}
 	participantsMessage struct {
 		Type         string                     `json:"type"`
 		Participants []bridge.ParticipantRecord `json:"participants"`

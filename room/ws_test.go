@@ -471,3 +471,49 @@ func TestWhoComesAndGoesDoesNotGrowTheOffer(t *testing.T) {
 		t.Errorf("%d audio lines:\n%s", n, last)
 	}
 }
+
+// A phone's G.711 reaches a browser as Opus, and a browser that only phones
+// hear is asked for narrowband.
+func TestAPhoneAndABrowser(t *testing.T) {
+	h := build(t, Timeouts{})
+	room, err := h.x.OpenRoom("lobby")
+	if err != nil {
+		t.Fatal(err)
+	}
+	phone, err := room.Join(bridge.JoinSpec{Identity: "+15551230000", Kind: bridge.KindPhone, Role: bridge.RoleGuest, Person: "call_1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer phone.Leave()
+	line, err := phone.Publish(bridge.TrackSpec{ID: "mic", Codec: media.PCMU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &page{client: h.client()}
+	p.answers.Store(true)
+	p.connect("lobby")
+	p.say(map[string]any{"type": "join", "token": h.token(guest("ann"))})
+	if offer := p.expect("offer")["sdp"].(string); !strings.Contains(offer, "maxplaybackrate=8000") {
+		t.Errorf("no hint for narrowband:\n%s", offer)
+	}
+	p.waitState(webrtc.Connected)
+	next := tone(t, media.PCMU, 440, -20)
+	defer beat(pusher{line}, next)()
+	p.hear(media.Opus, 10)
+	if l := media.ToneLevel(p.hear(media.Opus, 50), media.NarrowbandHz, 440); l < -21 || l > -19 {
+		t.Errorf("440 Hz at %.1f dB, want -20", l)
+	}
+	h.join(guest("bob"))
+	if offer := p.expect("offer")["sdp"].(string); strings.Contains(offer, "maxplaybackrate") {
+		t.Error("still asked for narrowband though a browser listens")
+	}
+}
+
+// pusher is the road from a socket to a source.
+type pusher struct{ s *bridge.Source }
+
+func (p pusher) WritePacket(packet *media.Packet) error {
+	packet.Arrived = time.Now()
+	p.s.Push(packet)
+	return nil
+}

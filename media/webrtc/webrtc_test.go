@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -547,4 +548,53 @@ func FuzzInspect(f *testing.F) {
 			t.Errorf("%d bytes became %d", len(text), len(out))
 		}
 	})
+}
+
+func TestTCPCarriesWhatUDPCannot(t *testing.T) {
+	var cut atomic.Bool
+	cut.Store(true)
+	server := engine(t, Config{ICELite: true, TCPAddr: "127.0.0.1:0", Listen: lossyListen(&cut)})
+	client := engine(t, Config{TCPAddr: "127.0.0.1:0"})
+	got := make(chan packet, 100)
+	hs, cs := listen(collect(got))
+	_, cc := listen(nil)
+	s, c := peer(t, server, cs), peer(t, client, cc)
+	if err := s.Receive(Audio); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.AddTrack(Audio, media.Opus, "a", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	negotiate(t, s, c, false)
+	waitState(t, hs, Connected)
+	defer pump(out, media.Opus, []byte("over TCP"))()
+	if p := wait(t, "a packet", got); string(p.Payload) != "over TCP" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// Only what was configured is bound: PEERS.md, defect 12.
+func TestPeerDefect12OnlyTheConfiguredAddressIsBound(t *testing.T) {
+	var opened []string
+	e := engine(t, Config{ICELite: true, TCPAddr: "127.0.0.1:0", Listen: func(ctx context.Context, network, address string) (net.PacketConn, error) {
+		opened = append(opened, network+" "+address)
+		return media.ListenUDP(ctx, network, address)
+	}})
+	s := peer(t, e, PeerConfig{})
+	if err := s.Receive(Audio); err != nil {
+		t.Fatal(err)
+	}
+	offer, err := s.CreateOffer(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(opened) != 1 || opened[0] != "udp4 127.0.0.1:0" || !e.Addr().Addr().IsLoopback() || !e.TCPAddr().Addr().IsLoopback() {
+		t.Errorf("opened %v, bound %v and %v", opened, e.Addr(), e.TCPAddr())
+	}
+	for _, line := range strings.Split(offer, "\r\n") {
+		if strings.HasPrefix(line, "a=candidate:") && !strings.Contains(line, " 127.0.0.1 ") {
+			t.Error(line)
+		}
+	}
 }

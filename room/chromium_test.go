@@ -1,0 +1,184 @@
+package room
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/webrtc"
+)
+
+// roomPage is the smallest page that speaks our signalling.
+const roomPage = `<!doctype html><title>room</title><script>
+const seen = {tracks: [], offers: 0, events: [], errors: [], joined: null};
+let ws, pc, session;
+function say(m) { ws.send(JSON.stringify(m)); }
+function connect(first, protocols) {
+  ws = new WebSocket("ws://" + location.host + "/v1/rooms/lobby/ws", protocols);
+  ws.onopen = () => say(first);
+  ws.onmessage = e => handle(JSON.parse(e.data)).catch(x => seen.errors.push(String(x)));
+}
+async function start(token) {
+  const stream = await navigator.mediaDevices.getUserMedia({audio: true, video: {width: 160, height: 120}});
+  pc = new RTCPeerConnection();
+  pc.ontrack = e => {
+    seen.tracks.push(e.track.kind + " " + (e.streams[0] || {}).id);
+    const player = new Audio();
+    player.srcObject = new MediaStream([e.track]);
+    player.play().catch(x => seen.errors.push(String(x)));
+  };
+  pc.ondatachannel = e => e.channel.onmessage = m => seen.events.push(m.data);
+  pc.local = stream;
+  connect({type: "join", name: "Chromium"}, ["roomline", "roomline.token." + token]);
+}
+async function handle(m) {
+  if (m.type === "joined") { seen.joined = m.participant; session = m.session; }
+  if (m.type === "error") seen.errors.push(m.message);
+  if (m.type !== "offer") return;
+  await pc.setRemoteDescription(m);
+  if (!seen.offers++) {
+    for (const t of pc.getTransceivers().slice(0, 2)) {
+      t.direction = "sendonly";
+      await t.sender.replaceTrack(pc.local.getTracks().find(x => x.kind === t.receiver.track.kind));
+    }
+  }
+  await pc.setLocalDescription();
+  say({type: "answer", sdp: pc.localDescription.sdp});
+}
+function drop() { ws.close(); }
+function resume() { connect({type: "resume", session}, ["roomline"]); }
+async function heard() {
+  let n = 0, energy = 0;
+  (await pc.getStats()).forEach(s => {
+    if (s.type === "inbound-rtp" && s.kind === "audio") { n += s.packetsReceived; energy += s.totalAudioEnergy; }
+  });
+  return {packets: n, energy, state: pc.connectionState};
+}
+</script>`
+
+// browse starts a headless Chromium with a fake microphone and camera.
+func browse(t *testing.T) (context.Context, *house) {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil || testing.Short() {
+		t.Skip("no chromium")
+	}
+	h := build(t, fast)
+	mux := http.NewServeMux()
+	h.srv.Register(mux)
+	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte(roomPage))
+	})
+	pages := httptest.NewServer(mux)
+	t.Cleanup(func() { pages.CloseClientConnections(); pages.Close() })
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("use-fake-ui-for-media-stream", true), chromedp.Flag("use-fake-device-for-media-stream", true),
+		chromedp.Flag("autoplay-policy", "no-user-gesture-required"), chromedp.Flag("disable-component-update", true))
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(ctx)
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx); cancel() })
+	// The first Run owns the browser's life: it must not have a deadline.
+	if _, err := chromedp.Run(ctx, chromedp.Navigate(pages.URL+"/page")); err != nil {
+		t.Fatal(err)
+	}
+	return ctx, h
+}
+
+// eval runs a script in the page; a promise is waited for.
+func eval[T any](t *testing.T, ctx context.Context, script string) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, awaited))
+	if err != nil {
+		t.Fatalf("%s: %v", script, err)
+	}
+	return v
+}
+
+// awaited makes an evaluation wait for the promise that it returns.
+func awaited(p *runtime.EvaluateParams) {
+	yes := true
+	p.AwaitPromise = &yes
+}
+
+type figures struct {
+	Packets float64
+	Energy  float64
+	State   string
+}
+
+func TestChromiumInTheRoom(t *testing.T) {
+	ctx, h := browse(t)
+	eval[int](t, ctx, "start("+`"`+h.token(guest("chromium"))+`"`+").then(() => 1)")
+	defer func() {
+		if errs := eval[[]string](t, ctx, "seen.errors"); len(errs) != 0 {
+			t.Errorf("the page met errors: %q", errs)
+		}
+	}()
+
+	// Its fake microphone and camera reach a Go client, and the other way round;
+	// three guests in turn, on one reused line.
+	for round, who := range []string{"ann", "bob", "carol"} {
+		var mic *webrtc.OutTrack
+		p := h.join(guest(who), func(c *client) { mic = c.track(webrtc.Audio, media.Opus, "a") })
+		stop := sync.OnceFunc(beat(mic, tone(t, media.Opus, 440, -20)))
+		defer stop()
+		kinds := map[media.Codec]bool{}
+		for len(kinds) < 2 {
+			kinds[wait(t, "Chromium's tracks", p.got).Codec] = true
+		}
+		if !kinds[media.Opus] {
+			t.Errorf("codecs %v", kinds)
+		}
+		before := eval[figures](t, ctx, "heard()")
+		eventually(t, who+" being heard", func() bool {
+			now := eval[figures](t, ctx, "heard()")
+			return now.State == "connected" && now.Packets > before.Packets+25 && now.Energy > before.Energy
+		})
+		tracks := eval[[]string](t, ctx, "seen.tracks")
+		if last := tracks[len(tracks)-1]; last != "audio "+p.id {
+			t.Errorf("round %d: track %q, want of %s", round, last, p.id)
+		}
+		stop()
+		p.say(map[string]any{"type": "leave"})
+		p.expect("leave")
+	}
+	if lines := eval[int](t, ctx, "pc.getTransceivers().filter(t => t.receiver.track.kind === 'audio').length"); lines != 2 {
+		t.Errorf("%d audio lines", lines)
+	}
+}
+
+func TestChromiumComesBackAfterANetworkLoss(t *testing.T) {
+	ctx, h := browse(t)
+	var mic *webrtc.OutTrack
+	ann := h.join(guest("ann"), func(c *client) { mic = c.track(webrtc.Audio, media.Opus, "a") })
+	defer beat(mic, tone(t, media.Opus, 440, -20))()
+	eval[int](t, ctx, "start("+`"`+h.token(guest("chromium"))+`"`+").then(() => 1)")
+	listening := func() bool { return eval[figures](t, ctx, "heard()").Packets > 25 }
+	eventually(t, "sound in Chromium", listening)
+	id := eval[string](t, ctx, "seen.joined")
+
+	eval[int](t, ctx, "drop(), 1")
+	h.cut.Store(true)
+	eventually(t, "Chromium being away", func() bool { p, ok := h.participant(id); return ok && p.Away })
+	ann.waitState(webrtc.Failed) // the server has given the old paths up as well
+	h.cut.Store(false)
+	eval[int](t, ctx, "resume(), 1")
+	before := eval[figures](t, ctx, "heard()").Packets
+	eventually(t, "sound after the loss", func() bool { return eval[figures](t, ctx, "heard()").Packets > before+50 })
+	if again := eval[string](t, ctx, "seen.joined"); again != id {
+		t.Errorf("came back as %s, was %s", again, id)
+	}
+	eventually(t, "Chromium being back", func() bool { p, ok := h.participant(id); return ok && !p.Away })
+}
