@@ -22,7 +22,7 @@ const (
 )
 
 // eventID is the form of event ids: they sort as text.
-var eventID = regexp.MustCompile(`^[0-9a-f]{16}$`)
+var eventID = regexp.MustCompile(`^[0-9a-f]{16}([0-9a-f]{4})?$`)
 
 // events serves GET /v1/events as server-sent events: every event as one
 // unnamed message, its id for Last-Event-ID. Two messages have a name of their
