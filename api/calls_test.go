@@ -124,6 +124,17 @@ func TestBodyLargerThanTheLimitIsRefused(t *testing.T) {
 	h.ask(t, "POST", "/v1/calls", `{"to":"`+strings.Repeat("1", maxBody)+`"}`).is(413).says("body", "1 MiB")
 }
 
+func TestBodyMustBeJSONByType(t *testing.T) {
+	h := newHouse(t)
+	body := `{"to":"1","room":"a"}`
+	for _, kind := range []string{"application/x-www-form-urlencoded", "text/plain", "application/json, x", "application/cbor"} {
+		h.ask(t, "POST", "/v1/calls", body, "Content-Type: "+kind).is(400).says("header.Content-Type", "application/json")
+	}
+	for _, kind := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON"} {
+		h.ask(t, "POST", "/v1/calls", body, "Content-Type: "+kind).is(201)
+	}
+}
+
 func TestProblemNeverRepeatsWhatWasSent(t *testing.T) {
 	h := newHouse(t)
 	a := h.ask(t, "POST", "/v1/trunks", `{"name":"a","outbound":{"servers":["sip.example"],"password":"hunter2","oops":1}}`).is(422)

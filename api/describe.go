@@ -18,7 +18,7 @@ func (s *Server) describeOthers(doc *huma.OpenAPI) {
 		Summary: "Follow what happens, as server-sent events",
 		Description: "Each message holds one event as JSON and has its id. Last-Event-ID resumes without loss. " +
 			"A message named end says why the stream ends; one named gap says between which ids the store could not tell what happened.",
-		Parameters: []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: text("^[0-9a-f]{16}$"), Description: "the last event that was seen"}},
+		Parameters: []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: text(eventID.String()), Description: "the last event that was seen"}},
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "A stream that goes on", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: event}}},
 			"default": problemResponse(doc),

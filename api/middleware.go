@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -118,6 +119,12 @@ func bounded(next http.Handler) http.Handler {
 			writeProblem(w, bodyProblem(err))
 			return
 		}
+		if len(body) > 0 && !isJSON(r.Header.Get("Content-Type")) {
+			writeProblem(w, problem(http.StatusBadRequest, "send the body with Content-Type: application/json; nothing was changed",
+				at("header.Content-Type", "expected application/json")))
+			return
+		}
+		r.Header.Set("Content-Type", "application/json")
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
 		defer cancel()
@@ -125,6 +132,15 @@ func bounded(next http.Handler) http.Handler {
 		defer control.SetWriteDeadline(time.Time{})
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// isJSON reports whether a content type, or the lack of one, stands for JSON.
+func isJSON(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
 }
 
 // bodyProblem says why a body could not be read.
