@@ -310,7 +310,7 @@ func (g *gateway) serveHTTP(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if g.metrics != nil {
-		wg.Go(func() { api.Serve(ctx, g.metrics, nil, g.api.MetricsHandler(), g.log) })
+		wg.Go(func() { api.Serve(ctx, g.metrics, nil, withProfiles(g.api.MetricsHandler()), g.log) })
 	}
 	return api.Serve(ctx, g.http, tlsConfig, g.api.Handler(), g.log)
 }

@@ -30,6 +30,8 @@ type commands struct {
 	Migrate migrateCommand `cmd:"" help:"Bring the database up to date, or show where it stands."`
 	Bench   benchCommand   `cmd:"" help:"Measure CPU, delay, loss and memory of the media road."`
 
+	Relay relayCommand `cmd:"" name:"bench-relay" hidden:"" help:"Relay packets; the bench weighs it."`
+
 	LogLevel  string           `enum:"debug,info,warn,error" default:"info" env:"ROOMLINE_LOG_LEVEL" help:"What is logged: debug, info, warn or error."`
 	LogFormat string           `enum:"text,json" default:"text" env:"ROOMLINE_LOG_FORMAT" help:"text or json."`
 	Version   kong.VersionFlag `help:"Print the version and exit."`
