@@ -30,6 +30,9 @@ func (c *clientBye) finished() <-chan struct{} {
 // hangUp ends an answered call. For the bridge it is over at once: a session is
 // terminated when BYE has been handed to its transaction, section 15.1.1.
 func (l *Line) hangUp(cause bridge.Cause, reason string) {
+	if l.uas != nil {
+		l.endServerInvite()
+	}
 	l.over(cause, 0, reason)
 	l.sendBye(cause, reason)
 }
@@ -40,6 +43,13 @@ func (l *Line) byeAfterAck(cause bridge.Cause, reason string) {
 	l.over(cause, 0, reason)
 	l.byeCause, l.byeReason = cause, reason
 	l.state = leaving
+}
+
+// byeNow sends the BYE that waited for an ACK.
+func (l *Line) byeNow() {
+	if l.bye == nil {
+		l.sendBye(l.byeCause, l.byeReason)
+	}
 }
 
 func (l *Line) sendBye(cause bridge.Cause, reason string) {

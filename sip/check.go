@@ -41,7 +41,7 @@ func checkRequest(h *head, stream bool) *fault {
 		return h.fault
 	}
 	checks := []func(*head) *fault{
-		checkVersion, checkPresent, checkVia, checkCallID, checkCSeq, checkMethod,
+		checkVersion, checkPresent, checkVia, checkCallID, checkMethod, checkCSeq,
 		checkMaxForwards, checkRequestURI, checkParties, checkContact,
 	}
 	for _, check := range checks {

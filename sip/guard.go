@@ -63,15 +63,16 @@ func (g *guard) admit(raw []byte, source netip.AddrPort, transport string) (ok b
 
 // refuse writes the answer to a broken request, nil if it cannot be answered.
 func (g *guard) refuse(h *head, f *fault, source netip.AddrPort, transport string) []byte {
-	if h.method == "ACK" || h.response {
-		return nil
+	cseq, _ := h.get("cseq")
+	if h.method == "ACK" || strings.HasSuffix(cseq, "ACK") || h.response {
+		return nil // an ACK is never answered
 	}
 	if h.method == "INVITE" && g.firstTime(h, source) {
 		g.refused(h, f, source, transport)
 	}
 	via, n := h.get("via")
-	if n == 0 || !isToken(h.method) {
-		return nil
+	if n == 0 || via == "" {
+		return nil // nobody to answer
 	}
 	return g.answer(h, f, via, source)
 }

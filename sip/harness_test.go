@@ -61,8 +61,12 @@ func startAgent(t *testing.T, change func(*Config)) *agent {
 	var failed error
 	wg.Go(func() { failed = a.Run(ctx) })
 	t.Cleanup(func() {
+		begin := time.Now()
 		cancel()
 		wg.Wait()
+		if d := time.Since(begin); d > time.Second {
+			t.Logf("stopping took %v", d)
+		}
 		if failed != nil {
 			t.Errorf("Run: %v", failed)
 		}

@@ -238,7 +238,7 @@ func (l *Line) ackMissing(in *serverInvite) {
 	}
 	l.endServerInvite()
 	if l.state == leaving {
-		l.sendBye(l.byeCause, l.byeReason)
+		l.byeNow()
 		return
 	}
 	l.hangUp(bridge.CauseSignalling, "the 200 was never acknowledged (no ACK)")
@@ -292,7 +292,7 @@ func (l *Line) onAck(ack *sipmsg.Request) {
 	}
 	if l.state == leaving {
 		l.endServerInvite()
-		l.sendBye(l.byeCause, l.byeReason)
+		l.byeNow()
 		return
 	}
 	if in.late {

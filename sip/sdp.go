@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -62,9 +64,16 @@ type payload struct {
 // parseSDP reads a session description, RFC 8866. The error says in words what
 // was wrong; it never repeats the body.
 func parseSDP(body []byte) (*description, error) {
+	if !bytes.HasPrefix(body, []byte("v=0")) {
+		return nil, errors.New("the SDP does not follow RFC 8866: it does not begin with v=0")
+	}
+	plain, slots := plainMedia(body)
 	var s pionsdp.SessionDescription
-	if err := s.Unmarshal(body); err != nil {
+	if err := s.Unmarshal(plain); err != nil {
 		return nil, fmt.Errorf("the SDP does not follow RFC 8866: %s", sdpFault(err))
+	}
+	if len(s.MediaDescriptions) != len(slots) {
+		return nil, errors.New("the SDP does not follow RFC 8866: its m-lines cannot be told apart")
 	}
 	if len(s.MediaDescriptions) > maxStreams {
 		return nil, fmt.Errorf("the SDP has %d m-lines, more than %d", len(s.MediaDescriptions), maxStreams)
@@ -75,7 +84,7 @@ func parseSDP(body []byte) (*description, error) {
 	}
 	d := &description{}
 	for i, m := range s.MediaDescriptions {
-		st, err := parseStream(m, s.ConnectionInformation, base)
+		st, err := parseStream(m, slots[i], s.ConnectionInformation, base)
 		if err != nil {
 			return nil, fmt.Errorf("m-line %d: %w", i+1, err)
 		}
@@ -91,12 +100,34 @@ func sdpFault(err error) string {
 	return printable(text, 80)
 }
 
-func parseStream(m *pionsdp.MediaDescription, session *pionsdp.ConnectionInformation, base direction) (stream, error) {
+// plainMedia disguises m-lines of kinds and protocols that the grammar library
+// does not know (image over udptl, say) as audio: an offer of something unknown
+// is to be refused by its m-line alone, RFC 3264 section 6. slots say what they were.
+func plainMedia(body []byte) (plain []byte, slots []slot) {
+	for line := range bytes.Lines(body) {
+		fields := strings.Fields(string(line))
+		if !bytes.HasPrefix(line, []byte("m=")) || len(fields) < 3 {
+			plain = append(plain, line...)
+			continue
+		}
+		slots = append(slots, slot{Kind: strings.TrimPrefix(fields[0], "m="), Proto: fields[2], Formats: fields[3:]})
+		fields[0], fields[2] = "m=audio", "RTP/AVP"
+		plain = append(plain, strings.Join(fields, " ")+"\r\n"...)
+	}
+	return plain, slots
+}
+
+func parseStream(m *pionsdp.MediaDescription, is slot, session *pionsdp.ConnectionInformation, base direction) (stream, error) {
 	st := stream{
-		kind:    m.MediaName.Media,
+		kind:    is.Kind,
 		port:    m.MediaName.Port.Value,
-		proto:   strings.Join(m.MediaName.Protos, "/"),
-		formats: m.MediaName.Formats,
+		proto:   is.Proto,
+		formats: is.Formats,
+	}
+	for _, word := range append([]string{is.Kind, is.Proto}, is.Formats...) {
+		if word == "" || printable(word, len(word)) != word {
+			return st, errors.New("the m-line holds letters outside ASCII")
+		}
 	}
 	if st.port < 0 || st.port > 65535 {
 		return st, fmt.Errorf("port %d is out of range", st.port)

@@ -24,7 +24,7 @@ type udpSocket struct {
 	guard  *guard
 	gone   func(netip.AddrPort) // an ICMP error came back from there
 	serve  func(*udpReader)     // starts sipgo on a reader, in a goroutine of its own
-	deaf   atomic.Bool // drops everything that arrives: the UA is closing
+	deaf   atomic.Bool          // drops everything that arrives: the UA is closing
 	closed chan struct{}
 	known  chan struct{} // closed by the first read: sipgo knows the socket now
 	once   sync.Once

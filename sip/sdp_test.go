@@ -1,0 +1,230 @@
+package sip
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomline/roomline/media"
+)
+
+func newTestNegotiation(addr string) negotiation {
+	n := newNegotiation(mustAddr(addr), 30000, nil)
+	n.SessionID = 77
+	return n
+}
+
+// want is what an answer must say, m-line by m-line.
+type wantStream struct {
+	kind string
+	port int
+	list string // payload numbers
+	dir  direction
+}
+
+// The offers follow the examples of RFC 4317, RFC 3264 section 10 and what
+// phones send; the answers are what RFC 3264 section 6 asks of us.
+func TestAnswers(t *testing.T) {
+	const head = "v=0\r\no=alice 2890844526 2890844526 IN IP4 host.atlanta.example.com\r\ns=\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n"
+	for _, c := range []struct {
+		name, offer string
+		want        []wantStream
+		codec       media.Codec
+		ptime       time.Duration
+		send, recv  bool
+		held        bool
+	}{
+		{"RFC 4317 2.1: audio and video", head + "m=audio 49170 RTP/AVP 0 8 97\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:97 iLBC/8000\r\nm=video 51372 RTP/AVP 31 32\r\na=rtpmap:31 H261/90000\r\na=rtpmap:32 MPV/90000\r\n",
+			[]wantStream{{"audio", 30000, "0 8", sendRecv}, {"video", 0, "31 32", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+		{"RFC 4317 2.4: two audio streams", head + "m=audio 49170 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\nm=audio 49172 RTP/AVP 97\r\na=rtpmap:97 telephone-event/8000\r\n",
+			[]wantStream{{"audio", 30000, "0", sendRecv}, {"audio", 0, "97", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+		{"the first audio has no common codec", head + "m=audio 49170 RTP/AVP 97\r\na=rtpmap:97 iLBC/8000\r\nm=audio 49172 RTP/AVP 8\r\n",
+			[]wantStream{{"audio", 0, "97", sendRecv}, {"audio", 30000, "8", sendRecv}}, media.PCMA, 20 * time.Millisecond, true, true, false},
+		{"RFC 3264 10.1: a stream refused before", head + "m=video 0 RTP/AVP 31\r\nm=audio 49920 RTP/AVP 0 110\r\na=rtpmap:110 telephone-event/8000\r\n",
+			[]wantStream{{"video", 0, "31", sendRecv}, {"audio", 30000, "0 110", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+		{"hold by direction on the session", strings.Replace(head, "t=0 0", "t=0 0\r\na=sendonly", 1) + "m=audio 4000 RTP/AVP 0\r\n",
+			[]wantStream{{"audio", 30000, "0", receives}}, media.PCMU, 20 * time.Millisecond, false, true, true},
+		{"hold by address", strings.Replace(head, "192.0.2.10", "0.0.0.0", 1) + "m=audio 4000 RTP/AVP 0\r\n",
+			[]wantStream{{"audio", 30000, "0", receives}}, media.PCMU, 20 * time.Millisecond, false, true, true},
+		{"inactive by address and direction", strings.Replace(head, "192.0.2.10", "0.0.0.0", 1) + "m=audio 4000 RTP/AVP 0\r\na=inactive\r\n",
+			[]wantStream{{"audio", 30000, "0", inactive}}, media.PCMU, 20 * time.Millisecond, false, false, true},
+		{"receive only", head + "m=audio 4000 RTP/AVP 0\r\na=recvonly\r\n",
+			[]wantStream{{"audio", 30000, "0", sends}}, media.PCMU, 20 * time.Millisecond, true, false, false},
+		{"dynamic numbers for G.711, comfort noise", head + "m=audio 4000 RTP/AVP 96 13 98\r\na=rtpmap:96 pcma/8000/1\r\na=rtpmap:98 telephone-event/8000\r\na=ptime:30\r\n",
+			[]wantStream{{"audio", 30000, "96 13 98", sendRecv}}, media.PCMA, 30 * time.Millisecond, true, true, false},
+		{"AVPF, wideband events ignored", head + "m=audio 4000 RTP/AVPF 0 101 102\r\na=rtpmap:101 telephone-event/48000\r\na=rtpmap:102 telephone-event/8000\r\na=rtcp:4005\r\n",
+			[]wantStream{{"audio", 30000, "0 102", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+		{"fax beside audio", head + "m=audio 4000 RTP/AVP 0\r\nm=image 4002 udptl t38\r\n",
+			[]wantStream{{"audio", 30000, "0", sendRecv}, {"image", 0, "t38", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+	} {
+		n := newTestNegotiation("192.0.2.1")
+		d, err := parseSDP([]byte(c.offer))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		body, a, err := n.answer(d)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		got, err := parseSDP(body)
+		if err != nil || len(got.streams) != len(c.want) {
+			t.Errorf("%s: %v\n%s", c.name, err, body)
+			continue
+		}
+		for i, w := range c.want {
+			s := got.streams[i]
+			if s.kind != w.kind || s.port != w.port || strings.Join(s.formats, " ") != w.list || s.dir != w.dir || s.proto != d.streams[i].proto {
+				t.Errorf("%s: m-line %d is %+v, want %+v", c.name, i, s, w)
+			}
+		}
+		if p := a.params; p.Codec != c.codec || p.Ptime != c.ptime || p.Send != c.send || p.Receive != c.recv || a.held != c.held {
+			t.Errorf("%s: agreed on %+v", c.name, a)
+		}
+	}
+}
+
+func TestPeerDefect02PtimeIsAnswered(t *testing.T) {
+	for said, want := range map[string]time.Duration{
+		"a=ptime:10": 10, "a=ptime:20": 20, "a=ptime:30": 30, "a=ptime:40": 40, "a=ptime:60": 60, "": 20,
+		"a=ptime:5": 10, "a=ptime:25": 20, "a=ptime:120": 60, "a=ptime:0": 20, "a=ptime:x": 20,
+		"a=maxptime:10": 10, "a=ptime:40\r\na=maxptime:35": 30, "a=ptime:-20": 20, "a=ptime:NaN": 20,
+	} {
+		n := newTestNegotiation("127.0.0.1")
+		if said != "" {
+			said += "\r\n"
+		}
+		d, err := parseSDP([]byte(sampleSDP("127.0.0.1", 0, "m=audio 4000 RTP/AVP 0\r\n"+said)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, a, err := n.answer(d)
+		if err != nil || a.params.Ptime != want*time.Millisecond || !strings.Contains(string(body), "a=ptime:"+itoa(int(want))+"\r\n") {
+			t.Errorf("%q: %v, %v\n%s", said, a.params.Ptime, err, body)
+		}
+	}
+}
+
+func TestOffersThatDoNotFit(t *testing.T) {
+	for sdp, warning := range map[string]int{
+		sampleSDP("192.0.2.1", 0, "m=audio 4000 RTP/AVP 18\r\n"):                                       305,
+		sampleSDP("192.0.2.1", 0, "m=audio 0 RTP/AVP 0\r\n"):                                           304,
+		sampleSDP("192.0.2.1", 0, "a=sendrecv\r\n"):                                                    304,
+		sampleSDP("192.0.2.1", 0, "m=audio 4000 RTP/SAVP 0\r\n"):                                       302,
+		sampleSDP("224.2.1.1", 0, "m=audio 4000 RTP/AVP 0\r\n"):                                        301,
+		sampleSDP("::1", 0, "m=audio 4000 RTP/AVP 0\r\n"):                                              301,
+		sampleSDP("192.0.2.1", 0, "m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 L16/44100\r\n"):                305,
+		sampleSDP("192.0.2.1", 0, "m=audio 4000 RTP/AVP 101\r\na=rtpmap:101 telephone-event/8000\r\n"): 305,
+	} {
+		n := newTestNegotiation("192.0.2.9")
+		before := n.Version
+		d, err := parseSDP([]byte(sdp))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = n.answer(d)
+		var f *mediaFault
+		if !errors.As(err, &f) || f.warning != warning || n.Version != before || n.Audio != -1 {
+			t.Errorf("%q: %v", sdp, err)
+		}
+	}
+}
+
+func TestBrokenSDPIsNamedAndNotRepeated(t *testing.T) {
+	for _, sdp := range []string{
+		"", "hello", "v=0", "v=1\r\n", "v=0\r\no=secret\r\ns=-\r\n",
+		sampleSDP("127.0.0.1", 0, "m=audio secret RTP/AVP 0\r\n"),
+		sampleSDP("127.0.0.1", 0, "m=audio 99999 RTP/AVP 0\r\n"),
+		sampleSDP("127.0.0.1", 0, "m=audio 4000 RTP/AVP 0\r\na=sendonly\r\na=recvonly\r\n"),
+		sampleSDP("127.0.0.1", 0, "m=audio 4000 RTP/AVP 0\r\na=rtpmap:0\r\n"),
+		"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n",
+		sampleSDP("127.0.0.1", 0, strings.Repeat("m=audio 4000 RTP/AVP 0\r\n", maxStreams+1)),
+	} {
+		_, err := parseSDP([]byte(sdp))
+		if err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", sdp, err)
+		}
+	}
+}
+
+func TestOffersKeepPlacesAndNumbers(t *testing.T) {
+	n := newTestNegotiation("192.0.2.1")
+	d, _ := parseSDP([]byte(sampleSDP("192.0.2.9", 0, "m=video 4002 RTP/AVP 31\r\nm=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n")))
+	if _, _, err := n.answer(d); err != nil {
+		t.Fatal(err)
+	}
+	first := n.Version
+	n.Hold = true
+	o, err := parseSDP(n.offer())
+	if err != nil || len(o.streams) != 2 || o.streams[0].port != 0 || o.streams[1].dir != sends {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	if list := strings.Join(o.streams[1].formats, " "); list != "0 8 96" {
+		t.Errorf("formats %s", list)
+	}
+	if n.Version != first+1 {
+		t.Errorf("version %d after %d", n.Version, first)
+	}
+	n.offer()
+	if n.Version != first+1 {
+		t.Error("the same offer again has a new version")
+	}
+	held, _ := parseSDP([]byte(sampleSDP("192.0.2.9", 0, "m=video 0 RTP/AVP 31\r\nm=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\na=sendonly\r\n")))
+	if a, err := n.accept(held); err != nil || a.params.Send || a.params.Receive || !a.held {
+		t.Errorf("both hold: %+v, %v", a, err)
+	}
+}
+
+func TestIPv6Answer(t *testing.T) {
+	n := newTestNegotiation("2001:db8::1")
+	d, _ := parseSDP([]byte(sampleSDP("2001:db8::9", 4000, "")))
+	body, a, err := n.answer(d)
+	if err != nil || !strings.Contains(string(body), "c=IN IP6 2001:db8::1\r\n") || a.params.Remote.String() != "[2001:db8::9]:4000" {
+		t.Errorf("%v %+v\n%s", err, a, body)
+	}
+}
+
+func TestRTCPAttribute(t *testing.T) {
+	for line, want := range map[string]string{
+		"a=rtcp:4007": "192.0.2.9:4007", "a=rtcp:4007 IN IP4 192.0.2.10": "192.0.2.10:4007", "a=rtcp:x": "invalid AddrPort", "": "invalid AddrPort",
+	} {
+		n := newTestNegotiation("192.0.2.1")
+		if line != "" {
+			line += "\r\n"
+		}
+		d, _ := parseSDP([]byte(sampleSDP("192.0.2.9", 0, "m=audio 4000 RTP/AVP 0\r\n"+line)))
+		_, a, err := n.answer(d)
+		if err != nil || a.params.RemoteRTCP.String() != want {
+			t.Errorf("%q: %v, %v", line, a.params.RemoteRTCP, err)
+		}
+	}
+}
+
+func FuzzSDP(f *testing.F) {
+	f.Add([]byte(sampleSDP("127.0.0.1", 4000, "")))
+	f.Add([]byte(sampleSDP("0.0.0.0", 0, "m=audio 4000/2 RTP/AVP 0 96\r\na=rtpmap:96 PCMA/8000\r\na=ptime:20\r\na=rtcp:1 IN IP4 1.2.3.4\r\na=inactive\r\n")))
+	f.Add([]byte(sampleSDP("::1", 0, "b=AS:64\r\nm=audio 4000 RTP/AVP 0\r\nc=IN IP6 ::2/3\r\nm=video 0 RTP/AVP 31\r\n")))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d, err := parseSDP(body)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\r\n\x00") {
+				t.Errorf("error with control characters: %q", err)
+			}
+			return
+		}
+		n := newTestNegotiation("127.0.0.1")
+		out, a, err := n.answer(d)
+		if err != nil {
+			return
+		}
+		got, err := parseSDP(out)
+		if err != nil || len(got.streams) != len(d.streams) {
+			t.Fatalf("our answer cannot be read: %v\n%q", err, out)
+		}
+		if p := a.params; p.Ptime < minPtime || p.Ptime > maxPtime || !p.Codec.Audio() || p.Send && !p.Remote.IsValid() {
+			t.Errorf("agreed on %+v", p)
+		}
+	})
+}
