@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -104,4 +105,41 @@ func benchmarkLoopback(b *testing.B, kind Kind, codec media.Codec, size int) {
 		}
 		<-arrived
 	}
+}
+
+// What one connected pair costs, both ends in this process: halve it for the
+// server's share. An audio track each way, DTLS and all.
+func BenchmarkConnectedPair(b *testing.B) {
+	server := engine(b, Config{ICELite: true})
+	var keep []*Peer
+	goroutines, heap := runtime.NumGoroutine(), heapInUse()
+	b.ResetTimer()
+	for range b.N {
+		client := engine(b, Config{})
+		hs, cs := listen(nil)
+		s, c := peer(b, server, cs), peer(b, client, PeerConfig{})
+		if err := s.Receive(Audio); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.AddTrack(Audio, media.Opus, "a", "b"); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.AddTrack(Audio, media.Opus, "a", "b"); err != nil {
+			b.Fatal(err)
+		}
+		negotiate(b, s, c, false)
+		waitState(b, hs, Connected)
+		keep = append(keep, s, c)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/float64(b.N), "goroutines/pair")
+	b.ReportMetric(float64(heapInUse()-heap)/1024/float64(b.N), "KB/pair")
+	runtime.KeepAlive(keep)
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
 }
