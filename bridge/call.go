@@ -379,15 +379,15 @@ func (c *Call) exit() {
 			r.SIPCode = c.end.code
 		}
 	})
-	c.x.mu.Lock()
-	delete(c.x.calls, c.id)
-	c.x.mu.Unlock()
-	close(c.done)
 	rec := c.Record()
 	c.log.Info("call ended", "cause", rec.Cause, "reason", rec.Reason, "room", rec.Room, "code", rec.SIPCode)
 	if c.x.Recorded != nil {
 		c.x.Recorded(cdrOf(rec))
 	}
+	c.x.mu.Lock()
+	delete(c.x.calls, c.id)
+	c.x.mu.Unlock()
+	close(c.done)
 	c.emit("call.ended", map[string]any{"cause": string(rec.Cause), "reason": rec.Reason, "sip_code": rec.SIPCode})
 }
 

@@ -63,11 +63,8 @@ func (c *change) event(kind string, r *Room, p *Participant, data map[string]any
 // emit publishes one event outside of any change.
 func (x *Exchange) emit(e Event) { x.told(x.events.publish(e)) }
 
-// told passes a published event to the log and to the watchers of its room.
+// told passes a published event to the watchers of its room.
 func (x *Exchange) told(e Event) {
-	if x.Emitted != nil {
-		x.Emitted(e)
-	}
 	if r, ok := x.Room(e.Room); ok && e.Room != "" {
 		r.show(e)
 	}

@@ -11,7 +11,8 @@ const eventRing = 4096
 // hub hands every event to its subscribers in one order. A subscriber that does
 // not keep up is dropped: its channel is closed, and it can resume by id.
 type hub struct {
-	clock eventClock
+	clock   eventClock
+	emitted func(Event) // called in the order of ids; may be nil
 
 	mu          sync.Mutex
 	ring        []Event // oldest first once it has wrapped at head
@@ -24,6 +25,9 @@ func (h *hub) publish(e Event) Event {
 	defer h.mu.Unlock()
 	e.Time = time.Now().UTC()
 	e.ID = h.clock.next(e.Time)
+	if h.emitted != nil {
+		h.emitted(e)
+	}
 	if len(h.ring) < eventRing {
 		h.ring = append(h.ring, e)
 	} else {

@@ -21,7 +21,7 @@ type Exchange struct {
 	Trusts       func(netip.Addr) bool  // sources trusted without a trunk, see [TrustedBy]; nil: none
 	Dialer       Dialer                 // places outbound calls; nil: none can be placed
 	Recorded     func(CDR)              // called once for every call that ended; must not block for long
-	Emitted      func(Event)            // called for every logged event, in order per room and call
+	Emitted      func(Event)            // called for every logged event, in the order of their ids, with locks held: it must return at once
 	Refusals     func(Refusal)          // called for every INVITE that was refused
 	Opus         transcode.OpusSettings // for every rendition; zero: transcode.DefaultOpus
 	MediaTimeout time.Duration          // RTP silence that ends a call, 30 s; negative: never
@@ -44,7 +44,7 @@ type Exchange struct {
 
 func (x *Exchange) init() {
 	x.once.Do(func() {
-		x.beat = newBeat()
+		x.beat, x.events.emitted = newBeat(), x.Emitted
 		x.rooms, x.calls, x.rates = map[string]*Room{}, map[string]*Call{}, map[string]*rate.Limiter{}
 		if x.Log == nil {
 			x.Log = slog.New(slog.DiscardHandler)
