@@ -25,11 +25,15 @@ var floors = [][]string{
 	{"cmd/roomline"},
 }
 
-// aside may be imported by those named only: SQL by the store, a client by the commands.
+// aside may be imported by those named only: SQL by the store, a client by the
+// commands, a browser by tests.
 var aside = map[string][]string{
+	"configs":      {},
+	"web/chromium": {"web", "cmd/roomline"},
 	"migrations":   {"store"},
 	"api/client":   {"cmd/roomline", "api"},
 	"store/pgtest": {"store", "api", "cmd/roomline"},
+	"web/chromium": {"web", "cmd/roomline"},
 }
 
 // borders keep a library's types in the folders that wrap it.
@@ -46,7 +50,7 @@ var borders = map[string][]string{
 	"github.com/nyaruka/phonenumbers": {"dialplan"},
 	"github.com/danielgtaylor/huma":   {"api"},
 	"github.com/golang-jwt/jwt":       {"room"},
-	"github.com/coder/websocket":      {"room"},
+	"github.com/coder/websocket":      {"room", "bench"},
 	"github.com/prometheus":           {"api"},
 }
 
