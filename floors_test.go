@@ -29,7 +29,6 @@ var floors = [][]string{
 // commands, a browser by tests.
 var aside = map[string][]string{
 	"configs":      {},
-	"web/chromium": {"web", "cmd/roomline"},
 	"migrations":   {"store"},
 	"api/client":   {"cmd/roomline", "api"},
 	"store/pgtest": {"store", "api", "cmd/roomline"},

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/roomline/roomline/web/chromium"
 )
 
 // serveRooms answers the two requests of the front page as the API does.
@@ -39,29 +41,29 @@ func (g *gateway) serveRooms(asked chan<- message) {
 }
 
 func TestTheFrontPageLeadsIntoARoom(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	asked := make(chan message, 1)
 	g.serveRooms(asked)
 	try := func(key string) {
-		p.do(t, chromedp.SetValue(at("key"), key))
-		p.click(t, "show-rooms")
+		p.Do(t, chromedp.SetValue(chromium.At("key"), key))
+		p.Click(t, "show-rooms")
 	}
-	p.do(t, chromedp.Navigate(g.URL))
+	p.Do(t, chromedp.Navigate(g.URL))
 	try("wrong")
-	p.sees(t, "problem", "does not know this key")
+	p.Sees(t, "problem", "does not know this key")
 	try("secret")
-	p.sees(t, "room-line", "2 × phone")
+	p.Sees(t, "room-line", "2 × phone")
 
-	p.do(t, chromedp.Focus(at("enter-name")), chromedp.KeyEvent("Dana Ærø"))
-	p.click(t, "enter")
-	p.sees(t, "prejoin", "Join lobby")
+	p.Do(t, chromedp.Focus(chromium.At("enter-name")), chromedp.KeyEvent("Dana Ærø"))
+	p.Click(t, "enter")
+	p.Sees(t, "prejoin", "Join lobby")
 	m := <-asked
 	if m["room"] != "lobby" || m["name"] != "Dana Ærø" || m["role"] != "dispatcher" || !strings.HasPrefix(m["identity"].(string), "dana-r-") {
 		t.Errorf("asked for %v", m)
 	}
-	stored := evaluate[bool](t, p, `JSON.stringify([{...sessionStorage}, {...localStorage}]).includes("secret")`)
+	stored := chromium.Evaluate[bool](t, p, `JSON.stringify([{...sessionStorage}, {...localStorage}]).includes("secret")`)
 	if stored {
 		t.Error("the key was stored")
 	}
-	p.clean(t, g.URL)
+	p.Clean(t, g.URL)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/roomline/roomline/web/chromium"
 )
 
 // message is one signalling message, either way.
@@ -128,14 +130,14 @@ func (s *seat) present(t *testing.T, participants ...message) {
 }
 
 // call connects media: an offer made in the page's far end, its answer back.
-func (s *seat) call(t *testing.T, p *page, tracks ...message) {
+func (s *seat) call(t *testing.T, p *chromium.Page, tracks ...message) {
 	t.Helper()
-	p.run(t, readTestdata(t, "far.js"))
-	sdp := evaluate[string](t, p, "far.offer("+marshal(t, append([]message{}, tracks...))+")")
+	p.Run(t, readTestdata(t, "far.js"))
+	sdp := chromium.Evaluate[string](t, p, "far.offer("+marshal(t, append([]message{}, tracks...))+")")
 	s.send(t, message{"type": "offer", "sdp": sdp})
 	answer := s.expect(t, "answer")
-	p.run(t, "far.answered("+marshal(t, answer["sdp"])+")")
-	p.wait(t, `far.pc.connectionState === "connected"`)
+	p.Run(t, "far.answered("+marshal(t, answer["sdp"])+")")
+	p.Wait(t, `far.pc.connectionState === "connected"`)
 }
 
 // someone is a participant as the gateway describes them.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/roomline/roomline/web/chromium"
 )
 
 // ticket looks like a room token; only the gateway would verify it.
@@ -21,11 +23,11 @@ func link(g *gateway, role string) string {
 }
 
 // enter opens the room and joins; the caller's phone is there too.
-func enter(t *testing.T, g *gateway, p *page, role string) *seat {
+func enter(t *testing.T, g *gateway, p *chromium.Page, role string) *seat {
 	t.Helper()
-	p.do(t, chromedp.Navigate("about:blank"), chromedp.Navigate(link(g, role)))
-	p.wait(t, `document.querySelector('[data-test="microphone"]').options.length > 0`)
-	p.click(t, "join")
+	p.Open(t, link(g, role))
+	p.Wait(t, `document.querySelector('[data-test="microphone"]').options.length > 0`)
+	p.Click(t, "join")
 	s := g.seated(t)
 	join := s.expect(t, "join")
 	if join["name"] != "Dana" || !strings.HasPrefix(join["token"].(string), "e30.") {
@@ -33,7 +35,7 @@ func enter(t *testing.T, g *gateway, p *page, role string) *seat {
 	}
 	s.welcome(t, "me", role)
 	s.present(t, dana(role), caller())
-	p.sees(t, "participant", "+15551230000")
+	p.Sees(t, "participant", "+15551230000")
 	return s
 }
 
@@ -48,27 +50,27 @@ func caller() message {
 }
 
 func TestJoinSpeakHearAndSee(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "dispatcher")
-	p.sees(t, "count", "2 here")
-	p.sees(t, "road", "mixed")
-	p.sees(t, "quality", "4.3")
+	p.Sees(t, "count", "2 here")
+	p.Sees(t, "road", "mixed")
+	p.Sees(t, "quality", "4.3")
 
 	s.call(t, p, message{"participant": "ph1", "kind": "audio"}, message{"participant": "ph1", "kind": "video"})
-	p.sees(t, "status", "Connected")
-	p.wait(t, `far.receives().then((r) => r.audio > 0.001)`) // our voice arrives
-	p.wait(t, `document.querySelectorAll('audio').length === 1`)
-	p.wait(t, `document.querySelector('[data-test="participant"][data-id="ph1"]').classList.contains("speaking")`) // its tone is measured
-	p.wait(t, `document.querySelector('[data-test="video"] video').videoWidth > 0`)
+	p.Sees(t, "status", "Connected")
+	p.Wait(t, `far.receives().then((r) => r.audio > 0.001)`) // our voice arrives
+	p.Wait(t, `document.querySelectorAll('audio').length === 1`)
+	p.Wait(t, `document.querySelector('[data-test="participant"][data-id="ph1"]').classList.contains("speaking")`) // its tone is measured
+	p.Wait(t, `document.querySelector('[data-test="video"] video').videoWidth > 0`)
 
-	p.do(t, chromedp.Click(chromedp.CSS(`[data-id="ph1"] [data-test="quality"]`)))
-	p.sees(t, "quality-chart", "42 ms")
-	p.wait(t, `document.querySelector('[data-id="ph1"] .chart-line').getAttribute("d").length > 10`)
-	p.clean(t, g.URL)
+	p.Do(t, chromedp.Click(chromedp.CSS(`[data-id="ph1"] [data-test="quality"]`)))
+	p.Sees(t, "quality-chart", "42 ms")
+	p.Wait(t, `document.querySelector('[data-id="ph1"] .chart-line').getAttribute("d").length > 10`)
+	p.Clean(t, g.URL)
 }
 
 func TestMuteByKeyAndCameraByButton(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "dispatcher")
 	s.call(t, p, message{"participant": "ph1", "kind": "audio"})
 	muted := func(kind string, want bool) {
@@ -81,56 +83,56 @@ func TestMuteByKeyAndCameraByButton(t *testing.T) {
 		}
 	}
 	muted("video", true) // said on joining
-	p.do(t, chromedp.KeyEvent("m"))
+	p.Do(t, chromedp.KeyEvent("m"))
 	muted("audio", true)
-	p.sees(t, "mute", "Unmute")
-	p.wait(t, `far.receives().then((r) => r.audio < 0.0001)`)
-	p.click(t, "mute")
+	p.Sees(t, "mute", "Unmute")
+	p.Wait(t, `far.receives().then((r) => r.audio < 0.0001)`)
+	p.Click(t, "mute")
 	muted("audio", false)
-	p.wait(t, `far.receives().then((r) => r.audio > 0.001)`)
+	p.Wait(t, `far.receives().then((r) => r.audio > 0.001)`)
 
-	p.click(t, "camera")
+	p.Click(t, "camera")
 	muted("video", false)
-	p.wait(t, `far.receives().then((r) => r.video > 2)`)
-	p.sees(t, "video", "You")
-	p.click(t, "camera")
+	p.Wait(t, `far.receives().then((r) => r.video > 2)`)
+	p.Sees(t, "video", "You")
+	p.Click(t, "camera")
 	muted("video", true)
-	p.wait(t, `document.querySelector('[data-test="videos"]').hidden`)
+	p.Wait(t, `document.querySelector('[data-test="videos"]').hidden`)
 
-	p.do(t, chromedp.Focus(at("chat-text")), chromedp.KeyEvent("mmm")) // typing is not muting
-	p.sees(t, "mute", "Mute")
-	p.clean(t, g.URL)
+	p.Do(t, chromedp.Focus(chromium.At("chat-text")), chromedp.KeyEvent("mmm")) // typing is not muting
+	p.Sees(t, "mute", "Mute")
+	p.Clean(t, g.URL)
 }
 
 func TestKeypadSendsAndShowsDigits(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "dispatcher")
-	p.do(t, chromedp.Click(chromedp.CSS(`[data-id="ph1"] [data-test="row-keypad"]`)))
-	p.click(t, "key-5")
+	p.Do(t, chromedp.Click(chromedp.CSS(`[data-id="ph1"] [data-test="row-keypad"]`)))
+	p.Click(t, "key-5")
 	if m := s.expect(t, "dtmf"); m["call_id"] != "call_1" || m["digits"] != "5" {
 		t.Errorf("dtmf %v", m)
 	}
-	p.do(t, chromedp.KeyEvent("#"))
+	p.Do(t, chromedp.KeyEvent("#"))
 	if m := s.expect(t, "dtmf"); m["digits"] != "#" {
 		t.Errorf("dtmf %v", m)
 	}
-	p.sees(t, "sent-digits", "5#")
+	p.Sees(t, "sent-digits", "5#")
 	for _, digit := range []string{"4", "2"} {
 		s.send(t, message{"type": "event", "event": message{
 			"id": "evt_" + digit, "type": "dtmf.received", "time": "2026-03-02T09:01:00Z", "call_id": "call_1",
 			"data": message{"digit": digit},
 		}})
 	}
-	p.sees(t, "received-digits", "42")
-	p.clean(t, g.URL)
+	p.Sees(t, "received-digits", "42")
+	p.Clean(t, g.URL)
 }
 
 func TestTextsGoOverDataChannelOrWebSocket(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "guest")
 	say := func(text string) {
-		p.do(t, chromedp.Focus(at("chat-text")), chromedp.KeyEvent(text+"\r"))
-		p.sees(t, "chat-line", text)
+		p.Do(t, chromedp.Focus(chromium.At("chat-text")), chromedp.KeyEvent(text+"\r"))
+		p.Sees(t, "chat-line", text)
 	}
 	say("over the socket")
 	m := s.expect(t, "event")["event"].(message)
@@ -138,57 +140,57 @@ func TestTextsGoOverDataChannelOrWebSocket(t *testing.T) {
 		t.Errorf("event %v", m)
 	}
 	s.call(t, p)
-	p.wait(t, `far.channel.readyState === "open"`)
+	p.Wait(t, `far.channel.readyState === "open"`)
 	say("over the channel")
-	p.wait(t, `far.heard.some((m) => m.type === "event" && m.event.data.text === "over the channel")`)
+	p.Wait(t, `far.heard.some((m) => m.type === "event" && m.event.data.text === "over the channel")`)
 
 	event := message{"id": "evt_9", "type": "text", "data": message{"participant": "ph1", "text": "<b>hello</b>"}}
 	s.send(t, message{"type": "event", "event": event})
-	p.run(t, "far.channel.send(JSON.stringify("+marshal(t, message{"type": "event", "event": event})+"))")
-	p.sees(t, "chat-line", "<b>hello</b>")
+	p.Run(t, "far.channel.send(JSON.stringify("+marshal(t, message{"type": "event", "event": event})+"))")
+	p.Sees(t, "chat-line", "<b>hello</b>")
 	event["id"], event["data"] = "evt_10", message{"participant": "ph1", "text": "last"}
 	s.send(t, message{"type": "event", "event": event})
-	p.sees(t, "chat-line", "last")
-	p.wait(t, `document.querySelectorAll('[data-test="chat-line"]').length === 4`) // nothing twice
-	p.clean(t, g.URL)
+	p.Sees(t, "chat-line", "last")
+	p.Wait(t, `document.querySelectorAll('[data-test="chat-line"]').length === 4`) // nothing twice
+	p.Clean(t, g.URL)
 }
 
 func TestOnlyWhoMayHangsUp(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "dispatcher")
-	p.do(t, chromedp.Click(chromedp.CSS(`[data-id="ph1"] [data-test="hangup"]`)))
-	p.click(t, "hangup-confirm")
+	p.Do(t, chromedp.Click(chromedp.CSS(`[data-id="ph1"] [data-test="hangup"]`)))
+	p.Click(t, "hangup-confirm")
 	if m := s.expect(t, "hangup"); m["participant"] != "ph1" {
 		t.Errorf("hangup %v", m)
 	}
 	s.send(t, message{"type": "event", "event": message{"id": "evt_1", "type": "call.ended", "call_id": "call_1", "data": message{"call": message{"from": "+15551230000", "cause": "normal", "reason": "hung up by Dana"}}}})
 	s.present(t, dana("dispatcher"))
-	p.wait(t, `document.querySelectorAll('[data-test="participant"]').length === 1`)
-	p.click(t, "tab-events")
-	p.sees(t, "event-line", "hung up by Dana")
-	p.clean(t, g.URL)
+	p.Wait(t, `document.querySelectorAll('[data-test="participant"]').length === 1`)
+	p.Click(t, "tab-events")
+	p.Sees(t, "event-line", "hung up by Dana")
+	p.Clean(t, g.URL)
 
-	guest := browse(t, fakeMicrophone...)
+	guest := chromium.Start(t, chromium.FakeMicrophone())
 	enter(t, g, guest, "guest")
-	guest.wait(t, `[...document.querySelectorAll('[data-test="hangup"], [data-test="row-keypad"]')].every((n) => n.hidden)`)
-	guest.click(t, "tab-keypad")
-	guest.sees(t, "keypad", "Your role does not send digits")
+	guest.Wait(t, `[...document.querySelectorAll('[data-test="hangup"], [data-test="row-keypad"]')].every((n) => n.hidden)`)
+	guest.Click(t, "tab-keypad")
+	guest.Sees(t, "keypad", "Your role does not send digits")
 }
 
 func TestALostSocketIsResumed(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "dispatcher")
 	s.call(t, p, message{"participant": "ph1", "kind": "audio"})
-	p.sees(t, "status", "Connected")
+	p.Sees(t, "status", "Connected")
 	s.conn.CloseNow()
-	p.sees(t, "status", "Reconnecting")
+	p.Sees(t, "status", "Reconnecting")
 	again := g.seated(t)
 	if m := again.expect(t, "resume"); m["session"] != "resume-me" {
 		t.Errorf("resume %v", m)
 	}
 	again.welcome(t, "me", "dispatcher")
-	p.sees(t, "status", "Connected")
-	p.wait(t, `far.receives().then((r) => r.audio > 0.001)`) // the same media connection
+	p.Sees(t, "status", "Connected")
+	p.Wait(t, `far.receives().then((r) => r.audio > 0.001)`) // the same media connection
 
 	again.conn.CloseNow() // and now the seat is gone
 	third := g.seated(t)
@@ -199,79 +201,79 @@ func TestALostSocketIsResumed(t *testing.T) {
 	fourth.welcome(t, "me2", "dispatcher")
 	fourth.call(t, p, message{"participant": "ph1", "kind": "audio"})
 	fourth.present(t, someone("me2", "Dana", "browser", "dispatcher", nil), caller())
-	p.sees(t, "status", "Connected")
-	p.wait(t, `document.querySelectorAll("audio").length === 1`)
-	p.clean(t, g.URL)
+	p.Sees(t, "status", "Connected")
+	p.Wait(t, `document.querySelectorAll("audio").length === 1`)
+	p.Clean(t, g.URL)
 }
 
 func TestWithoutAMicrophonePeopleListen(t *testing.T) {
-	g, p := newGateway(t), browse(t, deniedMicrophone...)
-	p.do(t, chromedp.Navigate(link(g, "guest")))
-	p.sees(t, "mic-note", "told not to use the microphone")
-	p.sees(t, "join", "Join to listen")
+	g, p := newGateway(t), chromium.Start(t, chromium.DeniedMicrophone())
+	p.Do(t, chromedp.Navigate(link(g, "guest")))
+	p.Sees(t, "mic-note", "told not to use the microphone")
+	p.Sees(t, "join", "Join to listen")
 	s := enter(t, g, p, "guest")
 	if m := s.expect(t, "mute"); m["kind"] != "audio" || m["muted"] != true {
 		t.Errorf("mute %v", m)
 	}
 	s.call(t, p, message{"participant": "ph1", "kind": "audio"})
-	p.wait(t, `document.querySelector('[data-test="participant"][data-id="ph1"]').classList.contains("speaking")`)
-	p.sees(t, "mute", "No microphone")
-	p.clean(t, g.URL)
+	p.Wait(t, `document.querySelector('[data-test="participant"][data-id="ph1"]').classList.contains("speaking")`)
+	p.Sees(t, "mute", "No microphone")
+	p.Clean(t, g.URL)
 }
 
 func TestBlockedSoundHasAButton(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "guest")
-	p.run(t, `{ const play = HTMLMediaElement.prototype.play;
+	p.Run(t, `{ const play = HTMLMediaElement.prototype.play;
 		HTMLMediaElement.prototype.play = () => Promise.reject(new DOMException("", "NotAllowedError"));
 		window.allow = () => { HTMLMediaElement.prototype.play = play; } }`)
 	s.call(t, p, message{"participant": "ph1", "kind": "audio"})
-	p.sees(t, "sound-blocked", "holds back the sound")
-	p.run(t, "allow()")
-	p.click(t, "sound-on")
-	p.wait(t, `document.querySelector('[data-test="sound-blocked"]').hidden && !document.querySelector("audio").paused`)
+	p.Sees(t, "sound-blocked", "holds back the sound")
+	p.Run(t, "allow()")
+	p.Click(t, "sound-on")
+	p.Wait(t, `document.querySelector('[data-test="sound-blocked"]').hidden && !document.querySelector("audio").paused`)
 }
 
 func TestWhoSpeaksIsShownBeforeMediaIsThere(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "guest")
 	speaking := func(on bool) {
 		s.send(t, message{"type": "event", "event": message{"id": "", "type": "participant.speaking",
 			"data": message{"participant": "ph1", "speaking": on}}})
-		p.wait(t, fmt.Sprintf(`document.querySelector('[data-test="participant"][data-id="ph1"]').classList.contains("speaking") === %v`, on))
+		p.Wait(t, fmt.Sprintf(`document.querySelector('[data-test="participant"][data-id="ph1"]').classList.contains("speaking") === %v`, on))
 	}
 	speaking(true)
 	speaking(false)
-	p.wait(t, `document.querySelectorAll('[data-test="event-line"]').length === 0`)
-	p.clean(t, g.URL)
+	p.Wait(t, `document.querySelectorAll('[data-test="event-line"]').length === 0`)
+	p.Clean(t, g.URL)
 }
 
 func TestLeavingAndBeingSentAway(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "guest")
-	p.click(t, "leave")
+	p.Click(t, "leave")
 	s.expect(t, "leave")
-	p.sees(t, "ended", "You left the room")
-	p.click(t, "rejoin") // reloads: the token is still there
-	p.sees(t, "prejoin", "Join lobby")
+	p.Sees(t, "ended", "You left the room")
+	p.Click(t, "rejoin") // reloads: the token is still there
+	p.Sees(t, "prejoin", "Join lobby")
 
 	s = enter(t, g, p, "guest")
 	s.send(t, message{"type": "leave", "reason": "The dispatcher hung up."})
-	p.sees(t, "ended-words", "The dispatcher hung up.")
-	p.clean(t, g.URL)
+	p.Sees(t, "ended-words", "The dispatcher hung up.")
+	p.Clean(t, g.URL)
 }
 
 func TestALinkThatCannotWorkSaysWhatToDo(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
-	p.do(t, chromedp.Navigate(g.URL+"/rooms/lobby"))
-	p.sees(t, "no-token", "Ask the person who invited you")
-	p.do(t, chromedp.Navigate("about:blank"), chromedp.Navigate(g.URL+"/rooms/lobby#"+ticket("guest", time.Now().Add(-time.Hour))))
-	p.sees(t, "ended-words", "expired")
-	p.do(t, chromedp.Navigate("about:blank"), chromedp.Navigate(link(g, "guest")))
-	p.click(t, "join")
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
+	p.Do(t, chromedp.Navigate(g.URL+"/rooms/lobby"))
+	p.Sees(t, "no-token", "Ask the person who invited you")
+	p.Open(t, g.URL+"/rooms/lobby#"+ticket("guest", time.Now().Add(-time.Hour)))
+	p.Sees(t, "ended-words", "expired")
+	p.Open(t, link(g, "guest"))
+	p.Click(t, "join")
 	s := g.seated(t)
 	s.expect(t, "join")
 	s.send(t, message{"type": "error", "code": "forbidden", "message": "This token is for another room."})
-	p.sees(t, "ended-words", "another room")
-	p.clean(t, g.URL)
+	p.Sees(t, "ended-words", "another room")
+	p.Clean(t, g.URL)
 }

@@ -15,13 +15,15 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/roomline/roomline/web/chromium"
 )
 
 // tools is the folder with what package.json names, installed once per
 // version into the user's cache.
 func tools(t *testing.T) string {
 	t.Helper()
-	npm := need(t, "npm", "apt-get install npm")
+	npm := chromium.Need(t, "npm", "apt-get install npm")
 	wanted, err := os.ReadFile("package.json")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +61,7 @@ func tools(t *testing.T) string {
 }
 
 func TestTypesAreSound(t *testing.T) {
-	node := need(t, "node", "apt-get install nodejs")
+	node := chromium.Need(t, "node", "apt-get install nodejs")
 	tsc := exec.Command(node, filepath.Join(tools(t), "node_modules", "typescript", "bin", "tsc"), "-p", "jsconfig.json")
 	if out, err := tsc.CombinedOutput(); err != nil {
 		t.Errorf("tsc: %v\n%s", err, out)
@@ -81,37 +83,37 @@ var screens = []screen{
 	{"zoomed-four-times", 320, 256, "light"}, // WCAG 1.4.10
 }
 
-func (s screen) put(t *testing.T, p *page) {
+func (s screen) put(t *testing.T, p *chromium.Page) {
 	t.Helper()
-	p.do(t, chromedp.EmulateViewport(s.width, s.height))
-	call(t, p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+	p.Do(t, chromedp.EmulateViewport(s.width, s.height))
+	chromium.Call(t, p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.scheme}},
 	})
 }
 
 // judge has axe look at the page in all sizes and themes, and leaves pictures.
-func (p *page) judge(t *testing.T, what string) {
+func judge(t *testing.T, p *chromium.Page, what string) {
 	t.Helper()
 	axe, err := os.ReadFile(filepath.Join(tools(t), "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.run(t, string(axe)+"; undefined")
+	p.Run(t, string(axe)+"; undefined")
 	for _, s := range screens {
 		s.put(t, p)
-		p.wait(t, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(true), 300)))`) // colours fade
-		p.picture(t, what+"-"+s.name+".png")
-		p.accessible(t, what+" "+s.name)
-		if wide := evaluate[int64](t, p, "document.documentElement.scrollWidth"); wide > s.width {
+		p.Wait(t, `new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(true), 300)))`) // colours fade
+		p.Picture(t, what+"-"+s.name+".png")
+		accessible(t, p, what+" "+s.name)
+		if wide := chromium.Evaluate[int64](t, p, "document.documentElement.scrollWidth"); wide > s.width {
 			t.Errorf("%s %s: %d pixels wide on a screen of %d", what, s.name, wide, s.width)
 		}
 	}
 }
 
 // accessible reports what axe finds, as WCAG 2.2 AA and its best practices have it.
-func (p *page) accessible(t *testing.T, where string) {
+func accessible(t *testing.T, p *chromium.Page, where string) {
 	t.Helper()
-	raw := evaluate[string](t, p, `axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify(r.violations))`)
+	raw := chromium.Evaluate[string](t, p, `axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify(r.violations))`)
 	var violations []struct {
 		ID, Impact, Help string
 		Nodes            []struct{ HTML, FailureSummary string }
@@ -127,50 +129,50 @@ func (p *page) accessible(t *testing.T, where string) {
 }
 
 func TestEveryScreenIsAccessible(t *testing.T) {
-	g, p := newGateway(t), browse(t, fakeMicrophone...)
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	tools(t)
-	call(t, p, cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: true}) // axe makes markup of strings
-	open := func(path string) { p.do(t, chromedp.Navigate("about:blank"), chromedp.Navigate(g.URL+path)) }
+	chromium.Call(t, p, cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: true}) // axe makes markup of strings
+	open := func(path string) { p.Open(t, g.URL+path) }
 
 	open("/")
-	p.sees(t, "health", "Ready")
-	p.judge(t, "front")
+	p.Sees(t, "health", "Ready")
+	judge(t, p, "front")
 	open("/nope")
-	p.judge(t, "missing")
+	judge(t, p, "missing")
 	open("/rooms/lobby")
-	p.judge(t, "no-token")
-	p.do(t, chromedp.Navigate(link(g, "dispatcher")))
-	p.sees(t, "join", "Join")
-	p.judge(t, "prejoin")
+	judge(t, p, "no-token")
+	p.Do(t, chromedp.Navigate(link(g, "dispatcher")))
+	p.Sees(t, "join", "Join")
+	judge(t, p, "prejoin")
 
 	s := crowd(t, g, p)
-	p.judge(t, "room")
-	p.do(t, chromedp.Click(chromedp.CSS(`[data-test="participant"][data-id="ph1"] [data-test="quality"]`)))
-	p.judge(t, "quality")
-	p.click(t, "tab-keypad")
-	p.judge(t, "keypad")
-	p.click(t, "tab-events")
-	p.judge(t, "events")
-	p.click(t, "devices")
-	p.judge(t, "devices")
-	p.do(t, chromedp.KeyEvent("\x1b"))
+	judge(t, p, "room")
+	p.Do(t, chromedp.Click(chromedp.CSS(`[data-test="participant"][data-id="ph1"] [data-test="quality"]`)))
+	judge(t, p, "quality")
+	p.Click(t, "tab-keypad")
+	judge(t, p, "keypad")
+	p.Click(t, "tab-events")
+	judge(t, p, "events")
+	p.Click(t, "devices")
+	judge(t, p, "devices")
+	p.Do(t, chromedp.KeyEvent("\x1b"))
 	s.conn.CloseNow()
-	p.sees(t, "reconnecting", "Reconnecting")
-	p.judge(t, "reconnecting")
+	p.Sees(t, "reconnecting", "Reconnecting")
+	judge(t, p, "reconnecting")
 	g.seated(t).expect(t, "resume")
-	p.click(t, "leave")
-	p.sees(t, "ended", "You left")
-	p.judge(t, "ended")
+	p.Click(t, "leave")
+	p.Sees(t, "ended", "You left")
+	judge(t, p, "ended")
 }
 
 // crowd fills the room with people, voices, texts and events.
-func crowd(t *testing.T, g *gateway, p *page) *seat {
+func crowd(t *testing.T, g *gateway, p *chromium.Page) *seat {
 	t.Helper()
 	s := enter(t, g, p, "dispatcher")
 	s.present(t, everyone(0)...)
 	s.call(t, p,
 		message{"participant": "ph1", "kind": "audio"}, message{"participant": "br2", "kind": "video"})
-	p.sees(t, "status", "Connected")
+	p.Sees(t, "status", "Connected")
 	event := func(kind, callID string, data message) {
 		s.send(t, message{"type": "event", "event": message{
 			"type": kind, "time": time.Now().UTC(), "call_id": callID, "data": data,
@@ -183,9 +185,9 @@ func crowd(t *testing.T, g *gateway, p *page) *seat {
 	event("dtmf.received", "call_1", message{"digit": "2"})
 	event("text", "", message{"participant": "br2", "text": "Second floor, the stairs are clear."})
 	event("text", "", message{"participant": "br2", "text": "Crew is four minutes out."})
-	p.sees(t, "chat-line", "four minutes")
-	p.do(t, chromedp.Focus(at("chat-text")), chromedp.KeyEvent("Thank you. Tell them to use the north gate.\r"))
-	p.run(t, "document.activeElement.blur()")
+	p.Sees(t, "chat-line", "four minutes")
+	p.Do(t, chromedp.Focus(chromium.At("chat-text")), chromedp.KeyEvent("Thank you. Tell them to use the north gate.\r"))
+	p.Run(t, "document.activeElement.blur()")
 	return s
 }
 
