@@ -94,7 +94,10 @@ func (e *Engine) openUDP(ctx context.Context) error {
 		_ = c.SetReadBuffer(socketBuffer)
 		_ = c.SetWriteBuffer(socketBuffer)
 	}
-	e.udpAddr = netip.MustParseAddrPort(conn.LocalAddr().String())
+	if e.udpAddr, err = netip.ParseAddrPort(conn.LocalAddr().String()); err != nil {
+		_ = conn.Close()
+		return fmt.Errorf("WebRTC UDP socket: %w", err)
+	}
 	e.udp = pion.NewICEUDPMux(quietLogger{e.cfg.Log, "ice-udp"}, conn)
 	return nil
 }
@@ -116,7 +119,10 @@ func (e *Engine) openTCP(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for WebRTC on tcp %s: %w", e.cfg.TCPAddr, err)
 	}
-	e.tcpAddr = netip.MustParseAddrPort(ln.Addr().String())
+	if e.tcpAddr, err = netip.ParseAddrPort(ln.Addr().String()); err != nil {
+		_ = ln.Close()
+		return fmt.Errorf("WebRTC TCP socket: %w", err)
+	}
 	e.tcp = ice.NewTCPMuxDefault(ice.TCPMuxParams{
 		Listener: ln, Logger: quietLogger{e.cfg.Log, "ice-tcp"}, ReadBufferSize: 32,
 		// Writes to a slow connection are dropped, so that they never hold up who sent the packet.

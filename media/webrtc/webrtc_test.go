@@ -598,3 +598,40 @@ func TestPeerDefect12OnlyTheConfiguredAddressIsBound(t *testing.T) {
 		}
 	}
 }
+
+// PEERS.md, defect 14: IPv6 has its right answer too.
+func TestPeerDefect14IPv6(t *testing.T) {
+	if c, err := media.ListenUDP(context.Background(), "udp6", "[::1]:0"); err != nil {
+		t.Skip("no IPv6 loopback:", err)
+	} else {
+		_ = c.Close()
+	}
+	server, client := engine(t, Config{ICELite: true, UDPAddr: "[::1]:0"}), engine(t, Config{UDPAddr: "[::1]:0"})
+	got := make(chan packet, 100)
+	hs, cs := listen(collect(got))
+	s, c := peer(t, server, cs), peer(t, client, PeerConfig{})
+	if err := s.Receive(Audio); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.AddTrack(Audio, media.Opus, "a", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	negotiate(t, s, c, false)
+	waitState(t, hs, Connected)
+	defer pump(out, media.Opus, []byte("six"))()
+	if p := wait(t, "a packet", got); string(p.Payload) != "six" {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestAPortInUseIsSaidSo(t *testing.T) {
+	first := engine(t, Config{ICELite: true})
+	_, err := NewEngine(context.Background(), Config{UDPAddr: first.Addr().String()})
+	if err == nil || !strings.Contains(err.Error(), "listen for WebRTC on udp "+first.Addr().String()) {
+		t.Errorf("err = %v", err)
+	}
+	if _, err := NewEngine(context.Background(), Config{UDPAddr: "nonsense"}); err == nil || !strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("err = %v", err)
+	}
+}
