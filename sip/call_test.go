@@ -262,3 +262,96 @@ func TestPublicIPIsWhatPeersAreTold(t *testing.T) {
 	w.sendDraft(ack)
 	expect(t, in.Line, bridge.LineAnswered)
 }
+
+func TestCallOverIPv6(t *testing.T) {
+	v6 := func(c *Config) { c.Addrs = []string{"[::1]:0"} }
+	a, b := startAgent(t, v6), startAgent(t, v6)
+	out, in := talk(t, a, b)
+	if p := out.Media().Params(); p.Remote != in.Media().LocalAddr() || !p.Remote.Addr().Is6() {
+		t.Errorf("media %+v", p)
+	}
+	in.End(bridge.CauseNormal, "")
+	expectEnd(t, out, bridge.CauseNormal)
+}
+
+// A UA that listens on every address still tells each peer one that works.
+func TestCallThroughWildcardAddresses(t *testing.T) {
+	wild := func(c *Config) { c.Addrs = []string{"0.0.0.0:0"} }
+	a, b := startAgent(t, wild), startAgent(t, wild)
+	to := "127.0.0.1:" + itoa(int(b.Addr().Port()))
+	out := a.dial(bridge.DialSpec{To: "sip:lobby@" + to})
+	in := b.incoming()
+	in.Answer()
+	expect(t, out, bridge.LineAnswered)
+	expect(t, in.Line, bridge.LineAnswered)
+	if p := out.Media().Params(); p.Remote.Addr() != mustAddr("127.0.0.1") {
+		t.Errorf("media %+v", p)
+	}
+	in.End(bridge.CauseNormal, "")
+	expectEnd(t, out, bridge.CauseNormal)
+}
+
+// The same caller twice is two calls (PEERS 3).
+func TestPeerDefect03TwoCallsFromOneNumber(t *testing.T) {
+	a, b := startAgent(t, nil), startAgent(t, nil)
+	one, first := talk(t, a, b)
+	two, second := talk(t, a, b)
+	one.End(bridge.CauseNormal, "")
+	expectEnd(t, first, bridge.CauseNormal)
+	two.End(bridge.CauseNormal, "")
+	expectEnd(t, second, bridge.CauseNormal)
+}
+
+// PEERS 5: while stopping, new INVITEs are refused with words.
+func TestPeerDefect05NewCallsWhileDraining(t *testing.T) {
+	var draining bool
+	b := startAgent(t, func(c *Config) {
+		c.Admit = func(bridge.Invite) *bridge.Refusal {
+			if !draining {
+				return nil
+			}
+			return &bridge.Refusal{Cause: bridge.CauseShutdown, Reason: "this gateway is draining"}
+		}
+	})
+	w := newWire(t, b.Addr())
+	draining = true
+	d := w.invite()
+	w.sendDraft(d)
+	m := w.response(503, "INVITE")
+	if m.phrase != "this gateway is draining" || m.value("retry-after") == "" {
+		t.Errorf("%s %+v", m.start, m.fields)
+	}
+	w.sendDraft(d.ackOf(m))
+}
+
+// BenchmarkCall measures both ends of a call: INVITE, 100, 200, ACK, BYE, 200.
+func BenchmarkCall(b *testing.B) {
+	calls := make(chan bridge.Line, 16)
+	start := func(in func(bridge.Invite, bridge.Line)) *UA {
+		u, err := New(Config{Addrs: []string{"127.0.0.1:0"}, Incoming: in})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(b.Context())
+		over := make(chan error, 1)
+		go func() { over <- u.Run(ctx) }()
+		b.Cleanup(func() { cancel(); <-over })
+		<-u.Ready()
+		return u
+	}
+	to := start(func(_ bridge.Invite, l bridge.Line) { l.Answer(); calls <- l })
+	from := start(nil)
+	for b.Loop() {
+		out, err := from.Dial(bridge.DialSpec{To: "sip:x@" + to.Addr().String()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if e := <-out.Events(); e.Kind != bridge.LineAnswered {
+			b.Fatalf("%+v", e)
+		}
+		in := <-calls
+		out.End(bridge.CauseNormal, "")
+		for range in.Events() {
+		}
+	}
+}

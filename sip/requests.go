@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -253,7 +254,7 @@ func (u *UA) report(r bridge.Refusal) {
 	if r.Time.IsZero() {
 		r.Time = time.Now().UTC()
 	}
-	u.log.LogAttrs(nil, slog.LevelWarn, "INVITE refused", slog.String("source", r.Source), slog.String("transport", r.Transport),
+	u.log.LogAttrs(context.Background(), slog.LevelWarn, "INVITE refused", slog.String("source", r.Source), slog.String("transport", r.Transport),
 		slog.String("sip_call_id", printable(r.SIPCallID, 128)), slog.Int("sip_code", r.SIPCode),
 		slog.String("cause", string(r.Cause)), slog.String("reason", r.Reason))
 	if u.config.Refused != nil {
