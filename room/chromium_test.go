@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/roomline/roomline/media"
@@ -99,17 +98,11 @@ func eval[T any](t *testing.T, ctx context.Context, script string) T {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, awaited))
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	if err != nil {
 		t.Fatalf("%s: %v", script, err)
 	}
 	return v
-}
-
-// awaited makes an evaluation wait for the promise that it returns.
-func awaited(p *runtime.EvaluateParams) {
-	yes := true
-	p.AwaitPromise = &yes
 }
 
 type figures struct {
