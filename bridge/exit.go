@@ -1,0 +1,75 @@
+package bridge
+
+import "time"
+
+// exit is the one way out of a call.
+func (c *Call) exit() {
+	now := time.Now().UTC()
+	if c.line != nil {
+		c.leave()
+	}
+	c.note(func(r *CallRecord) {
+		r.State, r.EndedAt, r.Cause, r.Reason = StateEnded, &now, c.end.cause, c.end.reason
+		if c.end.code != 0 {
+			r.SIPCode = c.end.code
+		}
+	})
+	rec := c.Record()
+	c.log.Info("call ended", "cause", rec.Cause, "reason", rec.Reason, "room", rec.Room, "code", rec.SIPCode)
+	if c.x.Recorded != nil {
+		c.x.Recorded(cdrOf(rec))
+	}
+	c.x.mu.Lock()
+	delete(c.x.calls, c.id)
+	c.x.mu.Unlock()
+	close(c.done)
+	c.emit("call.ended", map[string]any{"cause": string(rec.Cause), "reason": rec.Reason, "sip_code": rec.SIPCode})
+}
+
+// leave takes the media out of the room and ends the Line.
+func (c *Call) leave() {
+	m := c.line.Media()
+	if m != nil {
+		q := m.Quality()
+		c.note(func(r *CallRecord) { r.Quality = &q })
+		m.Receive(nil, nil)
+	}
+	if c.seat != nil {
+		c.seat.Leave()
+	}
+	if !c.end.byPeer {
+		c.line.End(c.end.cause, c.end.reason)
+		c.drainLine()
+	}
+}
+
+// drainLine waits for the Line's own end, so that its response code is known.
+func (c *Call) drainLine() {
+	timeout := time.NewTimer(5 * time.Second)
+	defer timeout.Stop()
+	for {
+		select {
+		case e, ok := <-c.events:
+			if !ok {
+				return
+			}
+			if e.Kind == LineEnded {
+				c.end.code = e.SIPCode
+				return
+			}
+		case <-timeout.C:
+			return
+		}
+	}
+}
+
+func cdrOf(rec CallRecord) CDR {
+	d := CDR{CallRecord: rec}
+	until := *rec.EndedAt
+	if rec.AnsweredAt != nil {
+		d.DurationMS = rec.EndedAt.Sub(*rec.AnsweredAt).Milliseconds()
+		until = *rec.AnsweredAt
+	}
+	d.RingMS = until.Sub(rec.CreatedAt).Milliseconds()
+	return d
+}

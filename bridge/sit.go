@@ -1,0 +1,53 @@
+package bridge
+
+import (
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
+)
+
+// sit takes the phone's seat in a room and connects its media both ways.
+func (c *Call) sit(room string) error {
+	if c.seat != nil {
+		return nil
+	}
+	r, err := c.x.OpenRoom(room)
+	if err != nil {
+		return err
+	}
+	rec, m := c.Record(), c.line.Media()
+	p := m.Params()
+	seat, err := r.Join(JoinSpec{
+		Identity: phoneIdentity(rec), Name: phoneIdentity(rec), Kind: KindPhone, Role: RoleGuest, CallID: c.id,
+	})
+	if err != nil {
+		return err
+	}
+	c.seat = seat
+	codec := p.Codec
+	if codec == media.NoCodec { // a late offer: the answer comes with the ACK
+		codec = media.PCMU
+	}
+	if c.source, err = seat.Publish(TrackSpec{ID: "phone", Codec: codec}); err != nil {
+		return err
+	}
+	c.sink = seat.Listen(m, codec, p.Ptime)
+	m.Receive(c.source.Push, func(d rtp.Digit) {
+		select {
+		case c.keys <- d:
+		default: // 64 keys wait: the call is stuck, not the caller's fingers
+		}
+	})
+	c.note(func(r *CallRecord) { r.Room, r.Codec = room, codec.String() })
+	return nil
+}
+
+func phoneIdentity(rec CallRecord) string {
+	number := rec.From
+	if rec.Direction == Outbound {
+		number = rec.To
+	}
+	if number == "" {
+		return "anonymous"
+	}
+	return number
+}
