@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/dialplan"
-	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
 )
 

@@ -149,8 +149,10 @@ func (x *Exchange) Room(name string) (*Room, bool) {
 // The name must be of the form that dialplan.RoomName accepts.
 func (x *Exchange) OpenRoom(name string) (*Room, error) {
 	x.init()
-	if _, err := dialplan.RoomName(name); err != nil {
+	if clean, err := dialplan.RoomName(name); err != nil {
 		return nil, refuse(Invalid, "room", "%s", err)
+	} else if clean != name {
+		return nil, refuse(Invalid, "room", "%q is no room name; did you mean %q?", name, clean)
 	}
 	if r, ok := x.Room(name); ok {
 		return r, nil
