@@ -33,8 +33,8 @@ func used(t *testing.T) (u usage) {
 	return usage{float64(m.HeapAlloc) / (1 << 20), runtime.NumGoroutine(), len(open)}
 }
 
-// calls has SIPp place calls that carry speech.
-func (h *house) calls(n, perSecond, lengthMS int) {
+// soak has SIPp place calls that carry speech.
+func (h *house) soak(n, perSecond, lengthMS int) {
 	h.t.Helper()
 	local, err := freePort()
 	if err != nil {
@@ -50,10 +50,10 @@ func (h *house) calls(n, perSecond, lengthMS int) {
 // gateway as it was.
 func TestSoakCallsTurningOver(t *testing.T) {
 	h := startHouse(t, "")
-	h.calls(50, 20, 500)
+	h.soak(50, 20, 500)
 	h.until("the first calls are gone", func() bool { return len(h.exchange.Calls()) == 0 })
 	before := used(t)
-	h.calls(1200, 20, 2000)
+	h.soak(1200, 20, 2000)
 	h.until("all calls are gone", func() bool { return len(h.exchange.Calls()) == 0 && h.ports.InUse() == 0 && h.spool.Backlog() == 0 })
 	var after usage
 	eventually(t, "goroutines are where they were", 60*time.Second, func() bool {
