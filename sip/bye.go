@@ -70,6 +70,19 @@ func (l *Line) sendBye(cause bridge.Cause, reason string) {
 	}
 }
 
+// byeAlone sends a BYE whose answer nobody waits for.
+func (l *Line) byeAlone(cause bridge.Cause, reason string) {
+	req, err := l.dialog.request(sipmsg.BYE, l.dialog.LocalSeq+1)
+	if err != nil {
+		return
+	}
+	req.AppendHeader(reasonField(cause, reason))
+	req.SetBody(nil)
+	if to, err := l.ua.where(&l.dialog); err == nil {
+		l.ua.sendAlone(req, to, &l.dialog)
+	}
+}
+
 func (l *Line) transmitBye(bye *clientBye, req *sipmsg.Request) error {
 	tx, err := l.ua.transact(req, bye.to, &l.dialog)
 	if err != nil {
@@ -92,4 +105,44 @@ func (l *Line) onByeResponse(res *sipmsg.Response) {
 		}
 	}
 	l.state = gone
+}
+
+// onBye ends the call from the peer's side.
+func (l *Line) onBye(req *sipmsg.Request, tx *sipmsg.ServerTx) {
+	if !l.fromPeer(req) {
+		l.ua.reply(req, tx, 481, "there is no such dialog here")
+		return
+	}
+	if req.CSeq().SeqNo <= l.dialog.RemoteSeq {
+		l.ua.reply(req, tx, 500, "the CSeq number is older than the last one")
+		return
+	}
+	l.dialog.RemoteSeq = req.CSeq().SeqNo
+	tx.Respond(l.respond(req, 200, "OK"))
+	cause, words := bridge.CauseNormal, "the other side hung up"
+	if _, text := readReason(req); text != "" {
+		words += ": " + text
+	}
+	if l.uas != nil && l.uas.ok == nil {
+		l.uas.tx.Respond(l.respond(l.uas.req, 487, "Request Terminated"))
+		if l.uas.initial {
+			cause, words = bridge.CauseCanceled, "the caller hung up before the answer"
+		}
+	}
+	switch {
+	case l.uas == nil:
+	case l.uas.ok != nil && !l.uas.late:
+		l.acknowledged()
+	default:
+		l.endServerInvite()
+	}
+	l.over(cause, 0, words)
+	if l.bye == nil {
+		l.state = gone
+	}
+}
+
+// fromPeer says whether an in-dialog request carries the peer's tag.
+func (l *Line) fromPeer(req *sipmsg.Request) bool {
+	return l.dialog.RemoteTag != "" && req.From().Params.GetOr("tag", "") == l.dialog.RemoteTag
 }

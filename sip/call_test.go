@@ -324,6 +324,22 @@ func TestPeerDefect05NewCallsWhileDraining(t *testing.T) {
 	w.sendDraft(d.ackOf(m))
 }
 
+func TestPanicOnALineCostsThatCallAlone(t *testing.T) {
+	a, b := startAgent(t, nil), startAgent(t, nil)
+	out, in := talk(t, a, b)
+	other, _ := talk(t, a, b)
+	in.(*Line).post(func() { panic("a test") })
+	expectEnd(t, in, bridge.CauseInternal)
+	if e := expectEnd(t, out, bridge.CauseNormal); e.Reason != "the other side hung up: an internal error" {
+		t.Errorf("reason %q", e.Reason)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := other.Hold(ctx, true); err != nil {
+		t.Errorf("another call: %v", err)
+	}
+}
+
 // BenchmarkCall measures both ends of a call: INVITE, 100, 200, ACK, BYE, 200.
 func BenchmarkCall(b *testing.B) {
 	calls := make(chan bridge.Line, 16)

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"fmt"
-	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
 
@@ -230,131 +229,10 @@ func again(req *sipmsg.Request, d *Dialog) *sipmsg.Request {
 	return next
 }
 
-// giveUp cancels a call that was not answered.
-func (l *Line) giveUp(cause bridge.Cause, reason string) {
-	out := l.uac
-	l.over(cause, 0, reason)
-	if out == nil {
-		l.state = gone
-		return
+// responsesOf gives no channel, which is never ready, for no transaction.
+func responsesOf(tx *sipmsg.ClientTx) <-chan *sipmsg.Response {
+	if tx == nil {
+		return nil
 	}
-	l.state = leaving
-	if out.provisional {
-		l.sendCancel(out)
-		return
-	}
-	out.wantCancel = true // CANCEL waits for a provisional response, section 9.1
-}
-
-// sendCancel cancels an INVITE; its final response is awaited for 64*T1.
-func (l *Line) sendCancel(out *clientInvite) {
-	out.wantCancel = false
-	req := sipmsg.NewRequest(sipmsg.CANCEL, *out.req.Recipient.Clone())
-	req.AppendHeader(out.req.Via().Clone())
-	sipmsg.CopyHeaders("Route", out.req, req)
-	for _, name := range []string{"From", "To", "Call-ID", "Max-Forwards"} {
-		sipmsg.CopyHeaders(name, out.req, req)
-	}
-	req.AppendHeader(&sipmsg.CSeqHeader{SeqNo: out.req.CSeq().SeqNo, MethodName: sipmsg.CANCEL})
-	req.AppendHeader(sipmsg.NewHeader("User-Agent", l.ua.config.UserAgent))
-	req.SetBody(nil)
-	if err := l.ua.sendAlone(req, out.to, &l.dialog); err != nil {
-		l.log.Warn("CANCEL", "error", err)
-	}
-	l.after(64*sipmsg.T1, func() {
-		if l.uac == out && l.bye == nil {
-			out.tx.Terminate()
-			l.state = gone
-		}
-	})
-}
-
-// onFinalTooLate: the call is over for us. A 200 that crossed our CANCEL is
-// acknowledged and hung up, section 9.1.
-func (l *Line) onFinalTooLate(out *clientInvite, res *sipmsg.Response) {
-	l.uac = nil
-	if !res.IsSuccess() {
-		if l.bye == nil {
-			l.state = gone
-		}
-		return
-	}
-	if out.initial {
-		l.dialog.learn(res)
-	}
-	if err := l.sendAck(out, res); err != nil {
-		l.log.Warn("ACK", "error", err)
-	}
-	if out.initial {
-		l.sendBye(bridge.CauseCanceled, "the call was given up before the answer")
-	}
-}
-
-// sendAck acknowledges a 2xx, with the INVITE's credentials (section 22.1).
-func (l *Line) sendAck(out *clientInvite, res *sipmsg.Response) error {
-	ack, err := l.dialog.request(sipmsg.ACK, res.CSeq().SeqNo)
-	if err != nil {
-		return err
-	}
-	sipmsg.CopyHeaders("Authorization", out.req, ack)
-	sipmsg.CopyHeaders("Proxy-Authorization", out.req, ack)
-	ack.AppendHeader(sipmsg.NewHeader("User-Agent", l.ua.config.UserAgent))
-	ack.SetBody(nil)
-	to, err := l.ua.where(&l.dialog)
-	if err != nil {
-		return err
-	}
-	l.ack = &sentAck{ack, to}
-	return l.ua.sendAck(ack, to, &l.dialog)
-}
-
-// sentAck is the last ACK, for when its 2xx comes again.
-type sentAck struct {
-	req *sipmsg.Request
-	to  target
-}
-
-// onStray is a 2xx to an INVITE that is answered already: the same one again,
-// or another branch of a fork that answered too.
-func (l *Line) onStray(res *sipmsg.Response) {
-	if l.ack == nil || res.To().Params.GetOr("tag", "") != l.dialog.RemoteTag {
-		l.refuseFork(res)
-		return
-	}
-	if res.CSeq().SeqNo == l.ack.req.CSeq().SeqNo {
-		l.ua.sendAck(l.ack.req.Clone(), l.ack.to, &l.dialog)
-	}
-}
-
-// refuseFork acknowledges and hangs up an answer that came second, section 13.2.2.4.
-func (l *Line) refuseFork(res *sipmsg.Response) {
-	if l.inbound || !res.To().Params.Has("tag") || res.To().Params.GetOr("tag", "") == l.dialog.RemoteTag {
-		return
-	}
-	d := l.dialog
-	d.learn(res)
-	to, err := l.ua.where(&d)
-	if err != nil {
-		return
-	}
-	ack, err := d.request(sipmsg.ACK, res.CSeq().SeqNo)
-	if err != nil {
-		return
-	}
-	ack.SetBody(nil)
-	l.ua.sendAck(ack, to, &d)
-	if _, seen := l.refused[d.RemoteTag]; seen || len(l.refused) >= 16 {
-		return // its BYE is on the way
-	}
-	if l.refused == nil {
-		l.refused = map[string]time.Time{}
-	}
-	l.refused[d.RemoteTag] = time.Now()
-	bye, err := d.request(sipmsg.BYE, res.CSeq().SeqNo+1)
-	if err != nil {
-		return
-	}
-	bye.AppendHeader(reasonField(bridge.CauseNormal, "another phone answered first"))
-	bye.SetBody(nil)
-	l.ua.sendAlone(bye, to, &d)
+	return tx.Responses()
 }

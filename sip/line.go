@@ -3,17 +3,11 @@ package sip
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/netip"
 	"runtime/debug"
-	"sync"
 	"time"
 
-	sipmsg "github.com/emiago/sipgo/sip"
-
 	"github.com/roomline/roomline/bridge"
-	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
 )
 
@@ -94,22 +88,6 @@ func (u *UA) newLine(d Dialog, inbound bool, log *slog.Logger) *Line {
 	return l
 }
 
-// openMedia opens the RTP session at the address that the peer is reached from.
-func (l *Line) openMedia(peer netip.AddrPort, codecs []media.Codec) error {
-	ip, err := ipFor(l.dialog.Socket, peer)
-	if err != nil {
-		return err
-	}
-	l.media, err = rtp.Open(l.ctx, rtp.Config{Listen: l.ua.config.Listen, Ports: l.ua.config.Ports, LocalIP: ip, Log: l.log})
-	if err != nil {
-		return fmt.Errorf("open an RTP session: %w", err)
-	}
-	shown := l.ua.advertised(ip)
-	l.sdp = newNegotiation(shown, int(l.media.LocalAddr().Port()), codecs)
-	l.dialog.SentBy = netip.AddrPortFrom(shown, l.dialog.Socket.Port())
-	return nil
-}
-
 // start registers the Line and begins its goroutine; false when the UA is stopping.
 func (l *Line) start(first func()) bool {
 	u := l.ua
@@ -132,7 +110,7 @@ func (l *Line) run(first func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.log.Error("panic on a line", "panic", p, "stack", string(debug.Stack()))
-			l.over(bridge.CauseInternal, 0, "an internal error")
+			l.abandon()
 		}
 	}()
 	first()
@@ -157,6 +135,23 @@ func (l *Line) run(first func()) {
 	}
 }
 
+// abandon ends a call after a panic: the peer is told, as well as can be.
+func (l *Line) abandon() {
+	defer func() {
+		if p := recover(); p != nil {
+			l.log.Error("panic while a line was given up", "panic", p)
+		}
+	}()
+	const words = "an internal error"
+	l.over(bridge.CauseInternal, 0, words)
+	switch {
+	case l.state == inviting && l.inbound && l.uas != nil:
+		l.uas.tx.Respond(l.respond(l.uas.req, 500, words))
+	case l.state == waiting || l.state == talking:
+		l.byeAlone(bridge.CauseInternal, words)
+	}
+}
+
 // cleanUp takes the Line out of the world.
 func (l *Line) cleanUp() {
 	l.stop()
@@ -170,72 +165,6 @@ func (l *Line) cleanUp() {
 	l.ua.mu.Lock()
 	delete(l.ua.lines, l.key)
 	l.ua.mu.Unlock()
-}
-
-// post has f run by the Line's goroutine; false when that has ended.
-func (l *Line) post(f func()) bool {
-	select {
-	case <-l.done:
-		return false
-	default:
-	}
-	select {
-	case l.inbox <- f:
-		return true
-	case <-l.done:
-		return false
-	}
-}
-
-// tryPost is post for callers that may not wait.
-func (l *Line) tryPost(f func()) {
-	select {
-	case l.inbox <- f:
-	default:
-	}
-}
-
-// ask runs f and returns its error.
-func (l *Line) ask(f func() error) error {
-	reply := make(chan error, 1)
-	if !l.post(func() { reply <- f() }) {
-		return errEnded
-	}
-	select {
-	case err := <-reply:
-		return err
-	case <-l.done:
-		select {
-		case err := <-reply:
-			return err
-		default:
-			return errEnded
-		}
-	}
-}
-
-// after has f run by the Line's goroutine in d, unless the Line is gone then.
-func (l *Line) after(d time.Duration, f func()) *time.Timer {
-	var t *time.Timer
-	var set sync.WaitGroup
-	set.Add(1)
-	t = time.AfterFunc(d, func() {
-		set.Wait()
-		l.post(func() {
-			delete(l.timers, t)
-			f()
-		})
-	})
-	set.Done()
-	l.timers[t] = struct{}{}
-	return t
-}
-
-func (l *Line) cancelTimer(t *time.Timer) {
-	if t != nil {
-		t.Stop()
-		delete(l.timers, t)
-	}
 }
 
 // emit sends an event that is not the last.
@@ -319,35 +248,6 @@ func (l *Line) end(cause bridge.Cause, reason string) {
 	}
 }
 
-// agree puts what SDP settled into force.
-func (l *Line) agree(a agreement) error {
-	p := a.params
-	if p.Remote.IsValid() {
-		// Latch only where the signalled address cannot be right: it does not
-		// reach from here to where the signalling came from (see reachable). The
-		// RTP session then learns the address from consistent packets. Until then
-		// we send to where the signalling came from and never to a narrower
-		// scope, so that nobody can point us at our own loopback or network.
-		source, local := l.dialog.Source.Addr(), l.dialog.Socket.Addr()
-		if !reachable(p.Remote.Addr(), source, local) {
-			p.Latch = true
-			p.Remote = netip.AddrPortFrom(source, p.Remote.Port())
-			p.RemoteRTCP = netip.AddrPort{}
-		}
-		if p.RemoteRTCP.IsValid() && !reachable(p.RemoteRTCP.Addr(), source, local) {
-			p.RemoteRTCP = netip.AddrPort{}
-		}
-	} else {
-		p.Remote, p.RemoteRTCP = l.media.Params().Remote, l.media.Params().RemoteRTCP
-		p.Latch = l.media.Params().Latch
-		p.Send = false
-	}
-	if err := l.media.Update(p); err != nil {
-		return fmt.Errorf("use the agreed media: %w", err)
-	}
-	return nil
-}
-
 // setHeld reports a change in whether the peer holds us.
 func (l *Line) setHeld(held bool) {
 	if held == l.held {
@@ -359,12 +259,4 @@ func (l *Line) setHeld(held bool) {
 		kind = bridge.LineHeld
 	}
 	l.emit(bridge.LineEvent{Kind: kind})
-}
-
-// responsesOf gives no channel, which is never ready, for no transaction.
-func responsesOf(tx *sipmsg.ClientTx) <-chan *sipmsg.Response {
-	if tx == nil {
-		return nil
-	}
-	return tx.Responses()
 }

@@ -1,0 +1,78 @@
+package sip
+
+import (
+	"time"
+
+	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/bridge"
+)
+
+// sendAck acknowledges a 2xx, with the INVITE's credentials (section 22.1).
+func (l *Line) sendAck(out *clientInvite, res *sipmsg.Response) error {
+	ack, err := l.dialog.request(sipmsg.ACK, res.CSeq().SeqNo)
+	if err != nil {
+		return err
+	}
+	sipmsg.CopyHeaders("Authorization", out.req, ack)
+	sipmsg.CopyHeaders("Proxy-Authorization", out.req, ack)
+	ack.AppendHeader(sipmsg.NewHeader("User-Agent", l.ua.config.UserAgent))
+	ack.SetBody(nil)
+	to, err := l.ua.where(&l.dialog)
+	if err != nil {
+		return err
+	}
+	l.ack = &sentAck{ack, to}
+	return l.ua.sendAck(ack, to, &l.dialog)
+}
+
+// sentAck is the last ACK, for when its 2xx comes again.
+type sentAck struct {
+	req *sipmsg.Request
+	to  target
+}
+
+// onStray is a 2xx to an INVITE that is answered already: the same one again,
+// or another branch of a fork that answered too.
+func (l *Line) onStray(res *sipmsg.Response) {
+	if l.ack == nil || res.To().Params.GetOr("tag", "") != l.dialog.RemoteTag {
+		l.refuseFork(res)
+		return
+	}
+	if res.CSeq().SeqNo == l.ack.req.CSeq().SeqNo {
+		l.ua.sendAck(l.ack.req.Clone(), l.ack.to, &l.dialog)
+	}
+}
+
+// refuseFork acknowledges and hangs up an answer that came second, section 13.2.2.4.
+func (l *Line) refuseFork(res *sipmsg.Response) {
+	if l.inbound || !res.To().Params.Has("tag") || res.To().Params.GetOr("tag", "") == l.dialog.RemoteTag {
+		return
+	}
+	d := l.dialog
+	d.learn(res)
+	to, err := l.ua.where(&d)
+	if err != nil {
+		return
+	}
+	ack, err := d.request(sipmsg.ACK, res.CSeq().SeqNo)
+	if err != nil {
+		return
+	}
+	ack.SetBody(nil)
+	l.ua.sendAck(ack, to, &d)
+	if _, seen := l.refused[d.RemoteTag]; seen || len(l.refused) >= 16 {
+		return // its BYE is on the way
+	}
+	if l.refused == nil {
+		l.refused = map[string]time.Time{}
+	}
+	l.refused[d.RemoteTag] = time.Now()
+	bye, err := d.request(sipmsg.BYE, res.CSeq().SeqNo+1)
+	if err != nil {
+		return
+	}
+	bye.AppendHeader(reasonField(bridge.CauseNormal, "another phone answered first"))
+	bye.SetBody(nil)
+	l.ua.sendAlone(bye, to, &d)
+}

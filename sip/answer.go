@@ -1,0 +1,193 @@
+package sip
+
+import (
+	"errors"
+	"time"
+
+	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/bridge"
+)
+
+// serverInvite is an INVITE of the peer's, first or later, until its ACK.
+type serverInvite struct {
+	tx      *sipmsg.ServerTx
+	req     *sipmsg.Request
+	initial bool
+	late    bool // it had no offer: ours goes into the 200, the answer comes with the ACK
+	body    []byte
+	agreed  agreement
+
+	ok       *sipmsg.Response // the 200, once it was sent
+	interval time.Duration    // to its next retransmission
+	resend   *time.Timer
+	deadline *time.Timer
+}
+
+func (l *Line) ring() error {
+	if l.state != inviting || !l.inbound || l.ended {
+		return errors.New("only an unanswered inbound call can ring")
+	}
+	if l.rang {
+		return nil
+	}
+	l.rang = true
+	res := l.respond(l.uas.req, 180, "Ringing")
+	return l.uas.tx.Respond(res)
+}
+
+// respond builds a response within the dialog.
+func (l *Line) respond(req *sipmsg.Request, code int, phrase string) *sipmsg.Response {
+	res := l.ua.respond(req, code, phrase, l.dialog.LocalTag)
+	if code > 100 && code < 300 && req.Method == sipmsg.INVITE {
+		res.AppendHeader(sipmsg.NewHeader("Contact", "<"+l.dialog.Contact+">"))
+	}
+	return res
+}
+
+func (l *Line) answer() error {
+	if l.state != inviting || !l.inbound || l.ended {
+		return errors.New("only an unanswered inbound call can be answered")
+	}
+	in := l.uas
+	if in.late {
+		in.body = l.sdp.offer()
+	} else if err := l.agree(in.agreed); err != nil {
+		return err
+	}
+	if err := l.sendOK(); err != nil {
+		return err
+	}
+	l.state = waiting
+	return nil
+}
+
+// sendOK sends the 200 and repeats it until the ACK, section 13.3.1.4; over TCP
+// too, because a proxy behind it may speak UDP.
+func (l *Line) sendOK() error {
+	in := l.uas
+	in.ok = l.respond(in.req, 200, "OK")
+	withBody(in.ok, in.body)
+	if err := in.tx.Respond(in.ok); err != nil {
+		return err
+	}
+	in.interval = sipmsg.T1
+	in.resend = l.after(in.interval, func() { l.resendOK(in) })
+	in.deadline = l.after(64*sipmsg.T1, func() { l.ackMissing(in) })
+	return nil
+}
+
+func (l *Line) resendOK(in *serverInvite) {
+	if l.uas != in {
+		return
+	}
+	in.tx.Respond(in.ok.Clone())
+	in.interval = min(2*in.interval, sipmsg.T2)
+	in.resend = l.after(in.interval, func() { l.resendOK(in) })
+}
+
+// ackMissing ends a call whose 200 was never acknowledged.
+func (l *Line) ackMissing(in *serverInvite) {
+	if l.uas != in {
+		return
+	}
+	l.endServerInvite()
+	if l.state == leaving {
+		l.byeNow()
+		return
+	}
+	l.hangUp(bridge.CauseSignalling, "the 200 was never acknowledged (no ACK)")
+}
+
+func (l *Line) endServerInvite() {
+	l.cancelTimer(l.uas.resend)
+	l.cancelTimer(l.uas.deadline)
+	l.uas = nil
+}
+
+// reject answers the first INVITE with a failure.
+func (l *Line) reject(cause bridge.Cause, reason string) {
+	answer := responseTo(cause, reason)
+	res := l.respond(l.uas.req, answer.code, answer.phrase)
+	res.AppendHeader(reasonField(cause, reason))
+	res.AppendHeader(warning(399, answer.phrase))
+	l.uas.tx.Respond(res)
+	l.uas = nil
+	l.over(cause, answer.code, reason)
+	l.state = gone
+}
+
+// onCancel: sipgo has answered the CANCEL with 200 and the INVITE with 487.
+func (l *Line) onCancel() {
+	if l.state != inviting {
+		if l.uas != nil && !l.uas.initial && l.uas.ok == nil {
+			l.uas = nil // a re-INVITE was cancelled; the session stays as it is
+		}
+		return
+	}
+	l.uas = nil
+	l.over(bridge.CauseCanceled, 487, "the caller gave up")
+	l.state = gone
+}
+
+// cancelInvite answers the INVITE with 487 where sipgo did not.
+func (l *Line) cancelInvite() {
+	if l.state == inviting && l.inbound {
+		l.uas.tx.Respond(l.respond(l.uas.req, 487, "Request Terminated"))
+		l.onCancel()
+	}
+}
+
+// onAck completes the peer's INVITE.
+func (l *Line) onAck(ack *sipmsg.Request) {
+	in := l.uas
+	if in == nil || in.ok == nil || ack.CSeq().SeqNo != in.req.CSeq().SeqNo ||
+		ack.From().Params.GetOr("tag", "") != l.dialog.RemoteTag {
+		return
+	}
+	if l.state == leaving {
+		l.endServerInvite()
+		l.byeNow()
+		return
+	}
+	if in.late {
+		if err := l.takeLateAnswer(ack, in); err != nil {
+			l.endServerInvite()
+			l.hangUp(bridge.CauseIncompatible, "the ACK's SDP: "+err.Error())
+			return
+		}
+	}
+	l.acknowledged()
+	l.nextHold()
+}
+
+// acknowledged: the peer has our 200. It is told by the ACK, or by a later
+// request of the same dialog that overtook it: sipgo keeps no order.
+func (l *Line) acknowledged() {
+	in := l.uas
+	l.endServerInvite()
+	if l.state == waiting {
+		l.state = talking
+		l.emit(bridge.LineEvent{Kind: bridge.LineAnswered, SIPCode: 200})
+	}
+	l.setHeld(in.agreed.held)
+}
+
+// takeLateAnswer reads the answer to our offer in the 200, section 13.2.1.
+func (l *Line) takeLateAnswer(ack *sipmsg.Request, in *serverInvite) error {
+	body, f := sdpBody(ack)
+	if f != nil {
+		return f
+	}
+	if body == nil {
+		return errors.New("there is no answer to the offer in the 200")
+	}
+	d, err := parseSDP(body)
+	if err != nil {
+		return err
+	}
+	if in.agreed, err = l.sdp.accept(d); err != nil {
+		return err
+	}
+	return l.agree(in.agreed)
+}

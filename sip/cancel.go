@@ -1,0 +1,67 @@
+package sip
+
+import (
+	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/bridge"
+)
+
+// giveUp cancels a call that was not answered.
+func (l *Line) giveUp(cause bridge.Cause, reason string) {
+	out := l.uac
+	l.over(cause, 0, reason)
+	if out == nil {
+		l.state = gone
+		return
+	}
+	l.state = leaving
+	if out.provisional {
+		l.sendCancel(out)
+		return
+	}
+	out.wantCancel = true // CANCEL waits for a provisional response, section 9.1
+}
+
+// sendCancel cancels an INVITE; its final response is awaited for 64*T1.
+func (l *Line) sendCancel(out *clientInvite) {
+	out.wantCancel = false
+	req := sipmsg.NewRequest(sipmsg.CANCEL, *out.req.Recipient.Clone())
+	req.AppendHeader(out.req.Via().Clone())
+	sipmsg.CopyHeaders("Route", out.req, req)
+	for _, name := range []string{"From", "To", "Call-ID", "Max-Forwards"} {
+		sipmsg.CopyHeaders(name, out.req, req)
+	}
+	req.AppendHeader(&sipmsg.CSeqHeader{SeqNo: out.req.CSeq().SeqNo, MethodName: sipmsg.CANCEL})
+	req.AppendHeader(sipmsg.NewHeader("User-Agent", l.ua.config.UserAgent))
+	req.SetBody(nil)
+	if err := l.ua.sendAlone(req, out.to, &l.dialog); err != nil {
+		l.log.Warn("CANCEL", "error", err)
+	}
+	l.after(64*sipmsg.T1, func() {
+		if l.uac == out && l.bye == nil {
+			out.tx.Terminate()
+			l.state = gone
+		}
+	})
+}
+
+// onFinalTooLate: the call is over for us. A 200 that crossed our CANCEL is
+// acknowledged and hung up, section 9.1.
+func (l *Line) onFinalTooLate(out *clientInvite, res *sipmsg.Response) {
+	l.uac = nil
+	if !res.IsSuccess() {
+		if l.bye == nil {
+			l.state = gone
+		}
+		return
+	}
+	if out.initial {
+		l.dialog.learn(res)
+	}
+	if err := l.sendAck(out, res); err != nil {
+		l.log.Warn("ACK", "error", err)
+	}
+	if out.initial {
+		l.sendBye(bridge.CauseCanceled, "the call was given up before the answer")
+	}
+}

@@ -1,0 +1,107 @@
+package sip
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media"
+)
+
+// destination finds the request URI of a call and the servers to send it to.
+func destination(spec bridge.DialSpec) (uri string, hops []hop, err error) {
+	transport := "udp"
+	if o := spec.Trunk.Outbound; o != nil {
+		switch o.Transport {
+		case "", "udp":
+		case "tcp":
+			transport = "tcp"
+		default:
+			return "", nil, fmt.Errorf("transport %q of trunk %q is not available yet", o.Transport, spec.Trunk.Name)
+		}
+		for _, s := range o.Servers {
+			h, err := serverHop(s, transport)
+			if err != nil {
+				return "", nil, fmt.Errorf("trunk %q: %w", spec.Trunk.Name, err)
+			}
+			hops = append(hops, h)
+		}
+	}
+	to := strings.TrimSpace(spec.To)
+	if strings.HasPrefix(strings.ToLower(to), "sip:") {
+		if words := uriFault(to); words != "" {
+			return "", nil, fmt.Errorf("%q cannot be dialled: %s", printable(to, 128), words)
+		}
+		h, ok := hopOf(to, transport)
+		if !ok {
+			return "", nil, fmt.Errorf("%q cannot be dialled: it has no host", printable(to, 128))
+		}
+		if len(hops) == 0 {
+			hops = []hop{h}
+		}
+		return to, hops, nil
+	}
+	if len(hops) == 0 {
+		return "", nil, errNoServer
+	}
+	host := hops[0].host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if hops[0].port != 0 && hops[0].port != 5060 {
+		host += ":" + strconv.Itoa(hops[0].port)
+	}
+	return "sip:" + escapeUser(to) + "@" + host, hops, nil
+}
+
+// serverHop reads host, host:port, IP or [IPv6]:port.
+func serverHop(s, transport string) (hop, error) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return hop{a.Unmap().String(), 0, transport}, nil
+	}
+	if words := hostPortFault(s); words != "" {
+		return hop{}, fmt.Errorf("server %q: %s", printable(s, 128), words)
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return hop{s, 0, transport}, nil
+	}
+	n, err := strconv.Atoi(port)
+	return hop{host, n, transport}, err
+}
+
+// codecsOf are the trunk's codecs, in its order, else the configured ones.
+func codecsOf(t dialplan.Trunk, fallback []media.Codec) ([]media.Codec, error) {
+	if len(t.Codecs) == 0 {
+		return fallback, nil
+	}
+	var list []media.Codec
+	for _, name := range t.Codecs {
+		c, ok := media.ParseCodec(name)
+		if !ok || c != media.PCMU && c != media.PCMA {
+			return nil, fmt.Errorf("codec %q of trunk %q is not available on phone legs", name, t.Name)
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// escapeUser percent-encodes what the user part of a URI may not hold, section 25.1.
+func escapeUser(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		plain := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if plain || slices.Contains([]byte("-_.!~*'()&=+$,?/"), c) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,54 @@
+package sip
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
+)
+
+// openMedia opens the RTP session at the address that the peer is reached from.
+func (l *Line) openMedia(peer netip.AddrPort, codecs []media.Codec) error {
+	ip, err := ipFor(l.dialog.Socket, peer)
+	if err != nil {
+		return err
+	}
+	l.media, err = rtp.Open(l.ctx, rtp.Config{Listen: l.ua.config.Listen, Ports: l.ua.config.Ports, LocalIP: ip, Log: l.log})
+	if err != nil {
+		return fmt.Errorf("open an RTP session: %w", err)
+	}
+	shown := l.ua.advertised(ip)
+	l.sdp = newNegotiation(shown, int(l.media.LocalAddr().Port()), codecs)
+	l.dialog.SentBy = netip.AddrPortFrom(shown, l.dialog.Socket.Port())
+	return nil
+}
+
+// agree puts what SDP settled into force.
+func (l *Line) agree(a agreement) error {
+	p := a.params
+	if p.Remote.IsValid() {
+		// Latch only where the signalled address cannot be right: it does not
+		// reach from here to where the signalling came from (see reachable). The
+		// RTP session then learns the address from consistent packets. Until then
+		// we send to where the signalling came from and never to a narrower
+		// scope, so that nobody can point us at our own loopback or network.
+		source, local := l.dialog.Source.Addr(), l.dialog.Socket.Addr()
+		if !reachable(p.Remote.Addr(), source, local) {
+			p.Latch = true
+			p.Remote = netip.AddrPortFrom(source, p.Remote.Port())
+			p.RemoteRTCP = netip.AddrPort{}
+		}
+		if p.RemoteRTCP.IsValid() && !reachable(p.RemoteRTCP.Addr(), source, local) {
+			p.RemoteRTCP = netip.AddrPort{}
+		}
+	} else {
+		p.Remote, p.RemoteRTCP = l.media.Params().Remote, l.media.Params().RemoteRTCP
+		p.Latch = l.media.Params().Latch
+		p.Send = false
+	}
+	if err := l.media.Update(p); err != nil {
+		return fmt.Errorf("use the agreed media: %w", err)
+	}
+	return nil
+}
