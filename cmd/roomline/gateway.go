@@ -118,7 +118,7 @@ func (g *gateway) openMedia(ctx context.Context) error {
 		return err
 	}
 	g.engine, err = webrtc.NewEngine(ctx, webrtc.Config{
-		Listen: media.ListenUDP, UDPAddr: g.s.WebRTCUDP, TCPAddr: g.s.WebRTCTCP, PublicIP: ip, ICELite: true, Log: g.log,
+		Listen: g.s.Listen, UDPAddr: g.s.WebRTCUDP, TCPAddr: g.s.WebRTCTCP, PublicIP: ip, ICELite: true, Log: g.log,
 	})
 	if err != nil {
 		return fmt.Errorf("open the WebRTC port: %w; choose another with --webrtc-udp", err)
@@ -162,7 +162,7 @@ func (g *gateway) openSIP(context.Context) error {
 		return err
 	}
 	g.ua, err = sip.New(sip.Config{
-		Addrs: g.s.SIP, PublicIP: ip, Ports: g.ports, Listen: media.ListenUDP, UserAgent: "Roomline/" + version, Log: g.log,
+		Addrs: g.s.SIP, PublicIP: ip, Ports: g.ports, Listen: g.s.Listen, UserAgent: "Roomline/" + version, Log: g.log,
 		Admit: g.exchange.Admit, Incoming: g.exchange.Incoming, Refused: g.exchange.Refused,
 	})
 	return err

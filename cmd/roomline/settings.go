@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media"
 )
 
 // settings are those of serve: a flag, an environment variable and a YAML key each.
@@ -44,6 +45,8 @@ type settings struct {
 	LiveKitURL    string `name:"livekit-url" env:"ROOMLINE_LIVEKIT_URL" placeholder:"URL" help:"Rooms in a LiveKit cluster (not available yet)."`
 	LiveKitKey    string `name:"livekit-key" env:"ROOMLINE_LIVEKIT_KEY" placeholder:"KEY" help:"Its API key."`
 	LiveKitSecret string `name:"livekit-secret" env:"ROOMLINE_LIVEKIT_SECRET" placeholder:"SECRET" help:"Its API secret."`
+
+	Listen media.Listen `kong:"-"` // opens the UDP sockets; nil is the operating system's
 }
 
 // planKeys are the parts of a configuration file that belong to the dial plan.
