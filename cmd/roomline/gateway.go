@@ -18,7 +18,6 @@ import (
 
 	"github.com/roomline/roomline/api"
 	"github.com/roomline/roomline/bridge"
-	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
 	"github.com/roomline/roomline/media/webrtc"
 	"github.com/roomline/roomline/room"
