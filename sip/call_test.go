@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -304,17 +305,17 @@ func TestPeerDefect03TwoCallsFromOneNumber(t *testing.T) {
 
 // PEERS 5: while stopping, new INVITEs are refused with words.
 func TestPeerDefect05NewCallsWhileDraining(t *testing.T) {
-	var draining bool
+	var draining atomic.Bool
 	b := startAgent(t, func(c *Config) {
 		c.Admit = func(bridge.Invite) *bridge.Refusal {
-			if !draining {
+			if !draining.Load() {
 				return nil
 			}
 			return &bridge.Refusal{Cause: bridge.CauseShutdown, Reason: "this gateway is draining"}
 		}
 	})
 	w := newWire(t, b.Addr())
-	draining = true
+	draining.Store(true)
 	d := w.invite()
 	w.sendDraft(d)
 	m := w.response(503, "INVITE")
