@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
 )
 
@@ -232,6 +233,7 @@ func (c *Call) progress() step {
 func (c *Call) answered() step {
 	now := time.Now().UTC()
 	c.note(func(r *CallRecord) { r.AnsweredAt = &now })
+	c.recode() // the answer may differ from early media; a late offer is answered by the ACK
 	c.to(StateActive, "call.answered")
 	return c.active
 }
@@ -279,6 +281,9 @@ func (c *Call) changed(e LineEvent) {
 // recode follows a codec that a re-INVITE has changed.
 func (c *Call) recode() {
 	p := c.line.Media().Params()
+	if p.Codec == media.NoCodec {
+		return
+	}
 	c.sink.Recode(p.Codec, p.Ptime)
 	c.note(func(r *CallRecord) { r.Codec = p.Codec.String() })
 }

@@ -94,8 +94,12 @@ func newSink(l *Participant, w media.Writer, codec media.Codec, ptime time.Durat
 // Recode changes codec and packet length of the stream, after a re-INVITE. The
 // RTP clock must stay the same.
 func (k *Sink) Recode(codec media.Codec, ptime time.Duration) {
+	next := newForm(codec, ptime)
+	if now := k.form.Load(); now.codec == next.codec && now.frame == next.frame {
+		return
+	}
 	k.listener.x.change(func(*change) {
-		k.form.Store(newForm(codec, ptime))
+		k.form.Store(next)
 		k.mix.release()
 		k.listener.room.rewireLocked()
 	})
