@@ -13,7 +13,7 @@ import (
 // AnswerCommand is "roomline phone answer".
 type AnswerCommand struct {
 	Options
-	Calls  int           `help:"How many calls to take, also at once; 0: until Ctrl-C." default:"1" placeholder:"N"`
+	Calls  int           `help:"How many calls to take, also at once; 0: until Ctrl-C." default:"1"`
 	Wait   time.Duration `help:"Exit with 4 when nobody has called for so long; 0: wait for ever." placeholder:"TIME"`
 	Ring   time.Duration `help:"Let it ring so long before the answer or the refusal." placeholder:"TIME"`
 	Busy   bool          `help:"Be busy (486)."`

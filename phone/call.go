@@ -26,8 +26,8 @@ type Call struct {
 	log      *slog.Logger
 	line     bridge.Line
 	session  *rtp.Session
-	ear      *ear
-	mouth    *mouth
+	ear      *Ear
+	mouth    *Mouth
 
 	began    time.Time
 	ringing  chan struct{} // closed when it rings at the called side
@@ -82,7 +82,7 @@ func (p *Phone) newCall() *Call {
 	}
 	c.log = p.log.With("call_id", c.id)
 	keep := max(0, p.config.KeepHeard)
-	c.ear = newEar(keep)
+	c.ear = NewEar(keep)
 	c.mouth = newMouth(p.config.Ptime)
 	if p.config.KeepSaid {
 		c.mouth.keep = samplesIn(keep)
@@ -94,7 +94,7 @@ func (p *Phone) newCall() *Call {
 func (c *Call) attach(line bridge.Line) {
 	c.line, c.session = line, line.Media()
 	c.mouth.session = c.session
-	c.session.Receive(c.ear.packet, c.key)
+	c.session.Receive(c.ear.Packet, c.key)
 }
 
 // watch follows the line to its end.
@@ -118,9 +118,12 @@ func (c *Call) watch() {
 		}
 	}
 	close(quiet)
+	// A Line takes its steps one after the other: when this one has been refused,
+	// the one that ended the call has sent its CANCEL or BYE, and the phone may be closed.
+	c.line.Ring()
 	speaking.Wait()
 	c.session.Receive(nil, nil)
-	c.ear.finish()
+	c.ear.Close()
 	close(c.changes)
 	close(c.digits)
 	close(c.ended)
@@ -133,7 +136,7 @@ func (c *Call) speak(quiet <-chan struct{}) {
 			c.line.End(bridge.CauseInternal, "an internal error")
 		}
 	}()
-	if err := c.mouth.run(quiet); err != nil {
+	if err := c.mouth.Run(quiet); err != nil {
 		c.log.Warn("speaking", "error", err)
 	}
 }
@@ -285,7 +288,7 @@ func (c *Call) Hold(ctx context.Context, on bool) error {
 
 // Speak says s from now on, in place of what was said before; nil is silence.
 // done is closed when s is at its end, replaced, or the call is over.
-func (c *Call) Speak(s Source) (done <-chan struct{}) { return c.mouth.speak(s) }
+func (c *Call) Speak(s Source) (done <-chan struct{}) { return c.mouth.Speak(s) }
 
 // Mute stops sending altogether, or goes on. (A phone with nothing to say sends silence.)
 func (c *Call) Mute(on bool) { c.mouth.mute(on) }
@@ -333,23 +336,23 @@ func (c *Call) SendDigits(ctx context.Context, keys string) error {
 
 // Heard returns a copy of what was heard, 8 kHz mono, placed by RTP time from
 // the first packet on; what did not come is silence.
-func (c *Call) Heard() []int16 { return c.ear.heard() }
+func (c *Call) Heard() []int16 { return c.ear.Heard() }
 
 // HeardSince is when the first packet came; zero before it.
-func (c *Call) HeardSince() time.Time { return c.ear.since() }
+func (c *Call) HeardSince() time.Time { return c.ear.Since() }
 
 // Said returns a copy of what was said, if [Config.KeepSaid] asked for it, from
 // SaidSince on; pauses are silence.
 func (c *Call) Said() []int16 { return c.mouth.said() }
 
 // SaidSince is when the first packet was sent; zero before it.
-func (c *Call) SaidSince() time.Time { return c.mouth.since() }
+func (c *Call) SaidSince() time.Time { return c.mouth.Since() }
 
 // Arrivals returns the newest packets of sound that came, oldest first, at most 4096.
-func (c *Call) Arrivals() []Packet { return c.ear.arrivals() }
+func (c *Call) Arrivals() []Packet { return c.ear.Arrivals() }
 
 // Sendings returns the newest packets of sound that were sent, oldest first, at most 4096.
-func (c *Call) Sendings() []Packet { return c.mouth.sendings() }
+func (c *Call) Sendings() []Packet { return c.mouth.Sendings() }
 
 // Packet is one packet of sound, as it came or was sent.
 type Packet struct {

@@ -291,6 +291,42 @@ func TestDelayByOnset(t *testing.T) {
 	t.Logf("delays %v", delays)
 }
 
+// A phone that is switched off while it rings elsewhere does not leave it ringing.
+func TestCloseGivesUpRingingCalls(t *testing.T) {
+	for _, ring := range []time.Duration{0, 400 * time.Millisecond} {
+		for range 3 {
+			a, b := open(t, Config{}), open(t, Config{})
+			ctx := within(t)
+			call, err := a.Call(b.URI("lobby"), DialOptions{RingTimeout: ring})
+			if err != nil {
+				t.Fatal(err)
+			}
+			other, err := b.Next(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := other.Ring(); err != nil {
+				t.Fatal(err)
+			}
+			<-call.Ringing()
+			if ring > 0 {
+				<-call.Ended()
+			}
+			if err := a.Close(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-other.Ended():
+			case <-ctx.Done():
+				t.Fatal("it rings for ever")
+			}
+			if r := other.Report(); r.Cause != bridge.CauseCanceled {
+				t.Errorf("it ended as %s", r.Cause)
+			}
+		}
+	}
+}
+
 func TestCloseEndsCalls(t *testing.T) {
 	a, b := open(t, Config{}), open(t, Config{})
 	ctx := within(t)

@@ -24,18 +24,18 @@ type Command struct {
 
 // Options are what both commands do with a call.
 type Options struct {
-	Play        string        `help:"What to say: speech (recorded speech), tone:HZ[@DBOV], bursts:HZ[@DBOV] (60 ms each second), silence, or a WAV file (8 kHz mono, 16 bit, µ-law or A-law). Repeated until the end." default:"silence" placeholder:"SOUND"`
+	Play        string        `help:"What to say: speech (recorded speech), tone:HZ[@DBOV], bursts:HZ[@DBOV] (60 ms each second), silence, or a WAV file (8 kHz mono, 16 bit, µ-law or A-law). Repeated until the end." default:"silence"`
 	Once        bool          `help:"Say it once; without --duration, hang up then."`
 	Record      string        `help:"Write what was heard to this WAV file, placed by RTP time. Further calls go to FILE-2.wav and so on." placeholder:"FILE"`
 	Both        bool          `help:"Record two channels: heard left, said right."`
 	Digits      string        `help:"Press these keys: 0-9 * # A-D; a comma is a pause of half a second." placeholder:"KEYS"`
-	DigitsAfter time.Duration `help:"When to press the keys, from the answer." default:"500ms" placeholder:"TIME"`
+	DigitsAfter time.Duration `help:"When to press the keys, from the answer." default:"500ms"`
 	Duration    time.Duration `help:"Hang up this long after the answer; 0: when the other side does, or at Ctrl-C." placeholder:"TIME"`
 	HoldAfter   time.Duration `help:"Put the other side on hold this long after the answer." placeholder:"TIME"`
 	ResumeAfter time.Duration `help:"Take it back this long after the answer." placeholder:"TIME"`
 	Codec       string        `help:"The one codec to speak, PCMU or PCMA; default: both." placeholder:"NAME"`
 	Ptime       time.Duration `help:"Length of the packets sent, 10ms to 60ms; default: what the other side asks for." placeholder:"TIME"`
-	Listen      string        `help:"IP:port for SIP, and the IP for RTP." default:"127.0.0.1:0" placeholder:"ADDR"`
+	Listen      string        `help:"IP:port for SIP, and the IP for RTP." default:"127.0.0.1:0"`
 	ExpectAudio bool          `help:"Exit with 7 unless something louder than -55 dBov was heard."`
 	JSON        bool          `name:"json" help:"Print nothing but one JSON report per call."`
 }
@@ -90,7 +90,7 @@ func (o *Options) codecs() ([]media.Codec, error) {
 
 // open starts the phone that the options describe.
 func (o *Options) open(ctx context.Context, log *slog.Logger, c Config) (*Phone, error) {
-	c.Addr, c.Ptime, c.Log = o.Listen, o.Ptime, log
+	c.Addr, c.Ptime, c.Log = o.Listen, o.Ptime, slog.New(warnings{log.Handler()})
 	c.Codecs, _ = o.codecs()
 	c.KeepHeard, c.KeepSaid = recordLimit, o.Both
 	p, err := Open(ctx, c)
@@ -107,7 +107,7 @@ type DialCommand struct {
 	From        string        `help:"Who calls: a number, a name or a SIP URI; default: the username, else phone." placeholder:"WHO"`
 	Username    string        `help:"For digest authentication." placeholder:"NAME"`
 	Password    string        `help:"For digest authentication." env:"ROOMLINE_PHONE_PASSWORD" placeholder:"WORD"`
-	RingTimeout time.Duration `help:"Give up when nobody has answered by then." default:"30s" placeholder:"TIME"`
+	RingTimeout time.Duration `help:"Give up when nobody has answered by then." default:"30s"`
 }
 
 // Help is the long help.
@@ -165,3 +165,20 @@ func outcome(reports ...Report) error {
 	}
 	return nil
 }
+
+// warnings keeps the user agent's everyday lines from people's terminals, unless
+// they have asked for everything.
+type warnings struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (w warnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return w.Handler.Enabled(ctx, level) && (level >= slog.LevelWarn || w.Handler.Enabled(ctx, slog.LevelDebug))
+}
+
+// WithAttrs implements slog.Handler.
+func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{w.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }

@@ -281,7 +281,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, command := range []string{"dial", "answer"} {
 		got := help(command)
-		for _, want := range []string{"Exit status:", "3 busy", "--play=SOUND", "--digits=KEYS", "--expect-audio", "--json", "--listen=ADDR"} {
+		for _, want := range []string{"Exit status:", "3 busy", `--play="silence"`, "--digits=KEYS", "--expect-audio", "--json", `--listen="127.0.0.1:0"`} {
 			if !strings.Contains(got, want) {
 				t.Errorf("the help of %s does not say %q:\n%s", command, want, got)
 			}

@@ -57,22 +57,12 @@ func (o *onsets) judge(next []int16) {
 	o.quiet = 0
 }
 
-// SaidOnsets returns when sound began after a silence in what this call said:
-// the moment just before the write of the packet that holds the onset, plus the
-// onset's place in the packet. At most 1024, oldest first.
-func (c *Call) SaidOnsets() []time.Time {
-	c.mouth.mu.Lock()
-	defer c.mouth.mu.Unlock()
-	return slices.Clone(c.mouth.onsets.times)
-}
+// SaidOnsets returns when sound began after a silence in what this call said,
+// see [Mouth.Onsets].
+func (c *Call) SaidOnsets() []time.Time { return c.mouth.Onsets() }
 
-// HeardOnsets is [Call.SaidOnsets] for what was heard: the arrival of the packet
-// that holds the onset, plus the onset's place in it.
-func (c *Call) HeardOnsets() []time.Time {
-	c.ear.mu.Lock()
-	defer c.ear.mu.Unlock()
-	return slices.Clone(c.ear.onsets.times)
-}
+// HeardOnsets returns when sound began after a silence in what was heard, see [Ear.Onsets].
+func (c *Call) HeardOnsets() []time.Time { return c.ear.Onsets() }
 
 // Delays returns the one-way delay of every burst that one call said and another
 // one heard, both in this process: transport, gateway and codecs, without the

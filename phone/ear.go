@@ -32,9 +32,11 @@ type Gaps struct {
 	Pause   time.Duration // the longest time between two arrivals, holds apart
 }
 
-// ear hears one call. It puts packets in order, decodes them and writes the
-// sound where its timestamp says.
-type ear struct {
+// Ear hears one stream of sound: it puts packets in order, decodes them and
+// writes the sound where its timestamp says. Every Call has one; others may be
+// made for what a browser's track receives. Its methods are safe for concurrent
+// use; Packet is called in order of arrival.
+type Ear struct {
 	keep int // samples
 
 	mu       sync.Mutex
@@ -58,13 +60,14 @@ type ear struct {
 	comfort bool      // the packet before was comfort noise
 }
 
-func newEar(keep time.Duration) *ear {
-	return &ear{keep: samplesIn(keep), order: rtp.NewReorder(reorderMost, reorderWait),
+// NewEar makes an Ear that keeps up to keep of sound.
+func NewEar(keep time.Duration) *Ear {
+	return &Ear{keep: samplesIn(keep), order: rtp.NewReorder(reorderMost, reorderWait),
 		decoders: map[media.Codec]transcode.Decoder{}, frame: make([]int16, 8*maxFrame)}
 }
 
-// packet takes a packet as it arrived.
-func (e *ear) packet(p *media.Packet) {
+// Packet takes a packet as it arrived, G.711 or Opus; Arrived must be set.
+func (e *Ear) Packet(p *media.Packet) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.last.IsZero() && !e.excusedLocked(p.Arrived) && !e.digit && !e.comfort {
@@ -76,7 +79,7 @@ func (e *ear) packet(p *media.Packet) {
 }
 
 // place decodes a packet and puts its sound into its place; mu is held.
-func (e *ear) place(p *media.Packet, lost int) {
+func (e *Ear) place(p *media.Packet, lost int) {
 	e.locate(p)
 	if p.Codec == media.ComfortNoise {
 		e.comfort = true
@@ -96,12 +99,13 @@ func (e *ear) place(p *media.Packet, lost int) {
 
 // locate finds the packet's place: by its timestamp, or by its arrival when the
 // peer's clock has jumped.
-func (e *ear) locate(p *media.Packet) {
+func (e *Ear) locate(p *media.Packet) {
 	if e.begun.IsZero() {
 		e.begun, e.timestamp = p.Arrived, p.Timestamp
 		return
 	}
-	position := e.position + int(int32(p.Timestamp-e.timestamp))
+	scale := int32(max(p.Codec.ClockRate(), media.NarrowbandHz) / media.NarrowbandHz)
+	position := e.position + int(int32(p.Timestamp-e.timestamp)/scale)
 	byArrival := samplesIn(p.Arrived.Sub(e.begun))
 	if off := position - byArrival; off > samplesIn(strayClock) || off < -samplesIn(strayClock) {
 		position = max(byArrival, e.end)
@@ -111,7 +115,7 @@ func (e *ear) locate(p *media.Packet) {
 }
 
 // decode writes the packet's sound to frame.
-func (e *ear) decode(p *media.Packet) int {
+func (e *Ear) decode(p *media.Packet) int {
 	d := e.decoders[p.Codec]
 	if d == nil {
 		var err error
@@ -128,7 +132,7 @@ func (e *ear) decode(p *media.Packet) int {
 }
 
 // judgeGap counts the silence before a packet, if somebody must answer for it.
-func (e *ear) judgeGap(p *media.Packet, lost int) {
+func (e *Ear) judgeGap(p *media.Packet, lost int) {
 	missing := e.position - e.end
 	asked := e.excusedLocked(p.Arrived) || lost == 0 && (e.digit || e.comfort)
 	if missing > 0 {
@@ -145,7 +149,7 @@ func (e *ear) judgeGap(p *media.Packet, lost int) {
 }
 
 // write puts pcm at a place, as far as there is room.
-func (e *ear) write(at int, pcm []int16) {
+func (e *Ear) write(at int, pcm []int16) {
 	n := min(len(pcm), e.keep-at)
 	if n <= 0 {
 		return
@@ -156,8 +160,9 @@ func (e *ear) write(at int, pcm []int16) {
 	copy(e.pcm[at:], pcm[:n])
 }
 
-// finish places what was still waited behind and gives the decoders back.
-func (e *ear) finish() {
+// Close places what was still waited behind and gives the decoders back. What was
+// heard stays.
+func (e *Ear) Close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.order.Flush(e.last.Add(2*reorderWait), e.place)
@@ -168,7 +173,7 @@ func (e *ear) finish() {
 }
 
 // excuse tells that a hold begins or ends: its gaps are nobody's fault.
-func (e *ear) excuse(held bool) {
+func (e *Ear) excuse(held bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.held && !held {
@@ -177,34 +182,47 @@ func (e *ear) excuse(held bool) {
 	e.held = held
 }
 
-func (e *ear) excusedLocked(now time.Time) bool { return e.held || now.Before(e.free) }
+func (e *Ear) excusedLocked(now time.Time) bool { return e.held || now.Before(e.free) }
+
+// Onsets returns when sound began after a silence: the arrival of the packet that
+// holds the onset, plus the onset's place in it. At most 1024, oldest first.
+func (e *Ear) Onsets() []time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.onsets.times)
+}
 
 // keyPressed tells that packets of a key stand in place of sound.
-func (e *ear) keyPressed() {
+func (e *Ear) keyPressed() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.digit = true
 }
 
-func (e *ear) heard() []int16 {
+// Heard returns a copy of what was heard, 8 kHz mono, placed by RTP time from the
+// first packet on; what did not come is silence.
+func (e *Ear) Heard() []int16 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.pcm)
 }
 
-func (e *ear) since() time.Time {
+// Since is when the first packet came; zero before it.
+func (e *Ear) Since() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.begun
 }
 
-func (e *ear) arrivals() []Packet {
+// Arrivals returns the newest packets, oldest first, at most 4096.
+func (e *Ear) Arrivals() []Packet {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.came.list()
 }
 
-func (e *ear) interruptions() Gaps {
+// Gaps returns the interruptions so far.
+func (e *Ear) Gaps() Gaps {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.gaps

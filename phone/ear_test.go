@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomline/roomline/media"
@@ -34,15 +35,15 @@ func stream(n int, sequence uint16, timestamp uint32) []*media.Packet {
 	return list
 }
 
-func hear(packets []*media.Packet) *ear {
-	e := newEar(time.Minute)
+func hear(packets []*media.Packet) *Ear {
+	e := NewEar(time.Minute)
 	reused := make([]byte, 160) // as a socket's buffer is
 	for _, p := range packets {
 		q := *p
 		q.Payload = reused[:copy(reused, p.Payload)]
-		e.packet(&q)
+		e.Packet(&q)
 	}
-	e.finish()
+	e.Close()
 	return e
 }
 
@@ -56,13 +57,13 @@ func TestPeerDefect06TimestampZero(t *testing.T) {
 	for _, begin := range []uint32{0, 1, 65535, 1 << 31, math.MaxUint32, math.MaxUint32 - 4000, math.MaxUint32 - 160} {
 		for _, sequence := range []uint16{0, 65535, 65500} {
 			e := hear(stream(100, sequence, begin))
-			if n := len(e.heard()); n != 16000 {
+			if n := len(e.Heard()); n != 16000 {
 				t.Errorf("begin %d, %d: %d samples, want 16000", begin, sequence, n)
 			}
-			if p := pure(e.heard()); p < -0.2 {
+			if p := pure(e.Heard()); p < -0.2 {
 				t.Errorf("begin %d, %d: the tone is %.2f dB of all", begin, sequence, p)
 			}
-			if g := e.interruptions(); g.Count != 0 {
+			if g := e.Gaps(); g.Count != 0 {
 				t.Errorf("begin %d, %d: %+v", begin, sequence, g)
 			}
 		}
@@ -83,10 +84,10 @@ func TestPeerDefect01ReorderedBuffers(t *testing.T) {
 		shuffled[i] = &q
 	}
 	e := hear(shuffled)
-	if want := hear(packets).heard(); !slices.Equal(e.heard(), want) {
+	if want := hear(packets).Heard(); !slices.Equal(e.Heard(), want) {
 		t.Error("it sounds different")
 	}
-	if g := e.interruptions(); g.Count != 0 {
+	if g := e.Gaps(); g.Count != 0 {
 		t.Errorf("gaps %+v", g)
 	}
 }
@@ -94,44 +95,44 @@ func TestPeerDefect01ReorderedBuffers(t *testing.T) {
 func TestLossLeavesSilenceInItsPlace(t *testing.T) {
 	packets := stream(100, 0, 0)
 	e := hear(append(slices.Clone(packets[:40]), packets[43:]...))
-	pcm := e.heard()
+	pcm := e.Heard()
 	if len(pcm) != 16000 || media.Level(pcm[40*160:43*160]) != media.Silence {
 		t.Errorf("%d samples, %.1f dBov in the gap", len(pcm), media.Level(pcm[40*160:43*160]))
 	}
 	if p := pure(pcm[43*160:]); p < -0.2 {
 		t.Errorf("behind the gap the tone is %.2f dB of all", p)
 	}
-	if g := e.interruptions(); g.Count != 1 || g.Longest != 60*time.Millisecond || g.Total != g.Longest || g.Pause != 80*time.Millisecond {
+	if g := e.Gaps(); g.Count != 1 || g.Longest != 60*time.Millisecond || g.Total != g.Longest || g.Pause != 80*time.Millisecond {
 		t.Errorf("gaps %+v", g)
 	}
 }
 
 func TestSilenceThatSomebodyAskedForIsNoGap(t *testing.T) {
 	packets := stream(200, 0, 0)
-	pause := func(before func(*ear)) Gaps {
-		e := newEar(time.Minute)
+	pause := func(before func(*Ear)) Gaps {
+		e := NewEar(time.Minute)
 		for _, p := range packets[:50] {
-			e.packet(p)
+			e.Packet(p)
 		}
 		before(e)
 		for i, p := range packets[100:] {
 			q := *p
 			q.SequenceNumber = uint16(50 + i)
-			e.packet(&q)
+			e.Packet(&q)
 		}
-		return e.interruptions()
+		return e.Gaps()
 	}
-	if g := pause(func(*ear) {}); g.Count != 1 || g.Longest != time.Second {
+	if g := pause(func(*Ear) {}); g.Count != 1 || g.Longest != time.Second {
 		t.Errorf("an unasked pause: %+v", g)
 	}
-	if g := pause((*ear).keyPressed); g.Count != 0 {
+	if g := pause((*Ear).keyPressed); g.Count != 0 {
 		t.Errorf("a key: %+v", g)
 	}
-	if g := pause(func(e *ear) { e.excuse(true) }); g.Count != 0 {
+	if g := pause(func(e *Ear) { e.excuse(true) }); g.Count != 0 {
 		t.Errorf("a hold: %+v", g)
 	}
-	comfort := func(e *ear) {
-		e.packet(&media.Packet{Codec: media.ComfortNoise, SequenceNumber: 50, Timestamp: 8000, Payload: []byte{60}, Arrived: packets[50].Arrived})
+	comfort := func(e *Ear) {
+		e.Packet(&media.Packet{Codec: media.ComfortNoise, SequenceNumber: 50, Timestamp: 8000, Payload: []byte{60}, Arrived: packets[50].Arrived})
 		for i := range packets[100:] {
 			packets[100+i].SequenceNumber++
 		}
@@ -147,26 +148,26 @@ func TestClockThatJumpsIsPlacedByArrival(t *testing.T) {
 		for _, p := range packets[50:] {
 			p.Timestamp += jump
 		}
-		if n := len(hear(packets).heard()); n < 15900 || n > 16200 {
+		if n := len(hear(packets).Heard()); n < 15900 || n > 16200 {
 			t.Errorf("a jump by %d: %d samples, want 16000", jump, n)
 		}
 	}
 }
 
 func TestEarKeepsNoMoreThanItMay(t *testing.T) {
-	e := newEar(time.Second)
+	e := NewEar(time.Second)
 	for _, p := range stream(100, 0, 0) {
-		e.packet(p)
+		e.Packet(p)
 	}
-	if n := len(e.heard()); n != 8000 {
+	if n := len(e.Heard()); n != 8000 {
 		t.Errorf("%d samples kept, want 8000", n)
 	}
-	none := newEar(0)
+	none := NewEar(0)
 	for _, p := range stream(100, 0, 0) {
-		none.packet(p)
+		none.Packet(p)
 	}
-	if len(none.heard()) != 0 || len(none.arrivals()) != 100 {
-		t.Errorf("%d samples, %d arrivals", len(none.heard()), len(none.arrivals()))
+	if len(none.Heard()) != 0 || len(none.Arrivals()) != 100 {
+		t.Errorf("%d samples, %d arrivals", len(none.Heard()), len(none.Arrivals()))
 	}
 }
 
@@ -263,18 +264,61 @@ func TestFindTone(t *testing.T) {
 func FuzzEar(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 20, 1, 2, 3})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		e, now := newEar(time.Second), time.Unix(0, 0)
+		e, now := NewEar(time.Second), time.Unix(0, 0)
 		for len(b) >= 8 {
 			n := min(int(b[7]), len(b)-8)
 			codec := [...]media.Codec{media.PCMU, media.PCMA, media.ComfortNoise, media.Opus, media.NoCodec}[b[0]%5]
 			now = now.Add(time.Duration(b[0]) * time.Millisecond)
-			e.packet(&media.Packet{Codec: codec, SequenceNumber: binary.BigEndian.Uint16(b[1:]),
+			e.Packet(&media.Packet{Codec: codec, SequenceNumber: binary.BigEndian.Uint16(b[1:]),
 				Timestamp: binary.BigEndian.Uint32(b[3:]), Payload: b[8 : 8+n], Arrived: now})
 			b = b[8+n:]
 		}
-		e.finish()
-		if len(e.heard()) > media.NarrowbandHz {
-			t.Fatal(fmt.Sprint("kept ", len(e.heard())))
+		e.Close()
+		if len(e.Heard()) > media.NarrowbandHz {
+			t.Fatal(fmt.Sprint("kept ", len(e.Heard())))
 		}
 	})
+}
+
+// A mouth and an ear can be joined by Opus, whose clock is six times as fast.
+func TestMouthAndEarSpeakOpus(t *testing.T) {
+	e := NewEar(time.Minute)
+	w := &joined{to: e}
+	synctest.Test(t, func(t *testing.T) {
+		m, quiet, ended := NewMouth(Track(w, media.Opus)), make(chan struct{}), make(chan error, 1)
+		go func() { ended <- m.Run(quiet) }()
+		m.Speak(Bursts(1000, -12, 500*time.Millisecond))
+		time.Sleep(3*time.Second + 10*time.Millisecond)
+		close(quiet)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if n := len(e.Heard()); n != 151*160 {
+			t.Errorf("%d samples of 151 packets", n)
+		}
+		if g := e.Gaps(); g.Count != 0 || g.Pause != 20*time.Millisecond {
+			t.Errorf("gaps %+v", g)
+		}
+		delays := Delays(m.Onsets(), e.Onsets(), 500*time.Millisecond)
+		if len(delays) != 6 {
+			t.Fatalf("%d delays of %d and %d onsets", len(delays), len(m.Onsets()), len(e.Onsets()))
+		}
+		for _, d := range delays { // Opus looks ahead 6.5 ms; its attack is not sharp
+			if d < 3*time.Millisecond || d > 9*time.Millisecond {
+				t.Errorf("Opus adds %s", d)
+			}
+		}
+		t.Log(delays)
+	})
+	e.Close()
+}
+
+// joined hands what is written to an ear at once.
+type joined struct{ to *Ear }
+
+func (j *joined) WritePacket(p *media.Packet) error {
+	q := *p
+	q.Arrived = time.Now()
+	j.to.Packet(&q)
+	return nil
 }

@@ -13,15 +13,17 @@ import (
 
 // A mouth that is late by more than this leaves the time out instead of
 // sending the packets of all of it at once.
-const tooLate = 500 * time.Millisecond
+const tooLate = time.Second
 
 // idleBeat is how often a mouth looks up while it may not send.
 const idleBeat = 20 * time.Millisecond
 
-// mouth sends one call's sound and keys, paced by its own clock: every packet
+// Mouth sends one stream of sound and keys, paced by its own clock: every packet
 // has a deadline counted from the first one, so that lateness never adds up.
-type mouth struct {
-	session wire          // set before run
+// Every Call has one; others may be made to speak into a browser's track. Its
+// methods are safe for concurrent use.
+type Mouth struct {
+	session Wire          // set before run
 	ptime   time.Duration // 0: as agreed
 	keep    int           // samples to keep of what was said
 
@@ -45,15 +47,29 @@ type mouth struct {
 	holding bool
 	muted   bool
 	begun   time.Time
+	late    time.Duration // at worst
 	kept    []int16
 	sent    ring
 	onsets  onsets
 }
 
-// wire is what a mouth needs of an rtp.Session.
-type wire interface {
+// Wire is what a Mouth speaks into; an rtp.Session is one.
+type Wire interface {
 	media.Writer
-	Params() rtp.Params
+	Params() rtp.Params // Codec, Ptime and Send matter
+}
+
+// Track makes a Wire of a Writer that always takes codec, G.711 or Opus, in
+// packets of 20 ms.
+func Track(w media.Writer, codec media.Codec) Wire { return track{w, codec} }
+
+type track struct {
+	media.Writer
+	codec media.Codec
+}
+
+func (t track) Params() rtp.Params {
+	return rtp.Params{Codec: t.codec, Ptime: media.FrameDuration, Send: true}
 }
 
 // maxFrame is the longest packet in samples: 60 ms.
@@ -66,12 +82,20 @@ const (
 	commaRest = 500 * time.Millisecond
 )
 
-func newMouth(ptime time.Duration) *mouth {
-	return &mouth{ptime: ptime, silent: true, done: make(chan struct{}), sequence: startNumber(), timestamp: startTime()}
+// NewMouth makes a Mouth that speaks into w once it runs.
+func NewMouth(w Wire) *Mouth {
+	m := newMouth(0)
+	m.session = w
+	return m
 }
 
-// run speaks until quiet is closed.
-func (m *mouth) run(quiet <-chan struct{}) error {
+func newMouth(ptime time.Duration) *Mouth {
+	return &Mouth{ptime: ptime, silent: true, done: make(chan struct{}), sequence: startNumber(), timestamp: startTime()}
+}
+
+// Run speaks, silence while there is nothing else, until quiet is closed. It is
+// called once. An error is one of the Wire or the codec.
+func (m *Mouth) Run(quiet <-chan struct{}) error {
 	defer m.finish()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -82,7 +106,9 @@ func (m *mouth) run(quiet <-chan struct{}) error {
 			return nil
 		case <-timer.C:
 		}
-		if late := time.Since(due); late > tooLate {
+		late := time.Since(due)
+		m.lag(late)
+		if late > tooLate {
 			late = late.Truncate(idleBeat)
 			due = due.Add(late)
 			m.skip(late)
@@ -101,8 +127,15 @@ func (m *mouth) run(quiet <-chan struct{}) error {
 	}
 }
 
+// lag remembers the worst lateness.
+func (m *Mouth) lag(late time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.late = max(m.late, late)
+}
+
 // beat sends one packet, or none, and returns how long it lasts.
-func (m *mouth) beat() (time.Duration, error) {
+func (m *Mouth) beat() (time.Duration, error) {
 	p := m.session.Params()
 	if !p.Send || m.closed() {
 		m.skip(idleBeat)
@@ -119,9 +152,9 @@ func (m *mouth) beat() (time.Duration, error) {
 }
 
 // skip lets time pass without a packet.
-func (m *mouth) skip(d time.Duration) {
+func (m *Mouth) skip(d time.Duration) {
 	n := samplesIn(d)
-	m.timestamp += uint32(n)
+	m.timestamp += uint32(n) * m.scale()
 	m.silent = true
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -131,7 +164,7 @@ func (m *mouth) skip(d time.Duration) {
 }
 
 // sendSound sends n samples of the source, filled up with silence.
-func (m *mouth) sendSound(codec media.Codec, n int) error {
+func (m *Mouth) sendSound(codec media.Codec, n int) error {
 	if err := m.speakCodec(codec); err != nil {
 		return err
 	}
@@ -145,15 +178,20 @@ func (m *mouth) sendSound(codec media.Codec, n int) error {
 	m.record(packet, pcm)
 	m.silent = false
 	m.sequence++
-	m.timestamp += uint32(n)
+	m.timestamp += uint32(n) * m.scale()
 	return m.session.WritePacket(&packet)
 }
 
-func (m *mouth) speakCodec(codec media.Codec) error {
+// scale is how many units of RTP time a sample at 8 kHz lasts.
+func (m *Mouth) scale() uint32 {
+	return uint32(max(m.codec.ClockRate(), media.NarrowbandHz) / media.NarrowbandHz)
+}
+
+func (m *Mouth) speakCodec(codec media.Codec) error {
 	if m.encoder != nil && m.codec == codec {
 		return nil
 	}
-	e, err := transcode.NewEncoder(codec, media.NarrowbandHz, transcode.OpusSettings{})
+	e, err := transcode.NewEncoder(codec, media.NarrowbandHz, transcode.DefaultOpus())
 	if err != nil {
 		return err
 	}
@@ -165,7 +203,7 @@ func (m *mouth) speakCodec(codec media.Codec) error {
 }
 
 // draw takes what comes next from the source.
-func (m *mouth) draw(pcm []int16) {
+func (m *Mouth) draw(pcm []int16) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := 0
@@ -179,7 +217,7 @@ func (m *mouth) draw(pcm []int16) {
 }
 
 // record notes a packet just before it is sent.
-func (m *mouth) record(p media.Packet, pcm []int16) {
+func (m *Mouth) record(p media.Packet, pcm []int16) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -192,7 +230,7 @@ func (m *mouth) record(p media.Packet, pcm []int16) {
 }
 
 // say keeps pcm; mu is held.
-func (m *mouth) say(pcm []int16) {
+func (m *Mouth) say(pcm []int16) {
 	m.position += len(pcm)
 	if room := m.keep - len(m.kept); room > 0 {
 		m.kept = append(m.kept, pcm[:min(room, len(pcm))]...)
@@ -200,7 +238,7 @@ func (m *mouth) say(pcm []int16) {
 }
 
 // nextKey begins the key that is due and reports whether a key is being sent.
-func (m *mouth) nextKey() bool {
+func (m *Mouth) nextKey() bool {
 	if m.key.Active() {
 		return true
 	}
@@ -227,7 +265,7 @@ func (m *mouth) nextKey() bool {
 }
 
 // sendKey sends the next packet of the key that is pressed.
-func (m *mouth) sendKey() (time.Duration, error) {
+func (m *Mouth) sendKey() (time.Duration, error) {
 	step, ok := m.key.Next()
 	if !ok {
 		return 0, nil
@@ -245,7 +283,7 @@ func (m *mouth) sendKey() (time.Duration, error) {
 }
 
 // finish ends whatever is under way.
-func (m *mouth) finish() {
+func (m *Mouth) finish() {
 	if m.encoder != nil {
 		m.encoder.Close()
 	}
@@ -254,12 +292,14 @@ func (m *mouth) finish() {
 	m.replaceLocked(nil)
 }
 
-func (m *mouth) replaceLocked(s Source) {
+func (m *Mouth) replaceLocked(s Source) {
 	close(m.done)
 	m.source, m.done = s, make(chan struct{})
 }
 
-func (m *mouth) speak(s Source) <-chan struct{} {
+// Speak says s from now on, in place of what was said before; nil is silence.
+// done is closed when s is at its end, replaced, or nothing is said any more.
+func (m *Mouth) Speak(s Source) <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.replaceLocked(s)
@@ -267,7 +307,7 @@ func (m *mouth) speak(s Source) <-chan struct{} {
 }
 
 // unspeak falls silent if the source of done is still said.
-func (m *mouth) unspeak(done <-chan struct{}) {
+func (m *Mouth) unspeak(done <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.done == done {
@@ -276,7 +316,7 @@ func (m *mouth) unspeak(done <-chan struct{}) {
 }
 
 // press queues keys; done is closed when these and all before are sent.
-func (m *mouth) press(keys string) (done <-chan struct{}, err error) {
+func (m *Mouth) press(keys string) (done <-chan struct{}, err error) {
 	var list []rune
 	for _, k := range keys {
 		var try rtp.DigitSender
@@ -297,45 +337,64 @@ func (m *mouth) press(keys string) (done <-chan struct{}, err error) {
 }
 
 // unpress forgets the keys that wait.
-func (m *mouth) unpress() {
+func (m *Mouth) unpress() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.keys = nil
 }
 
-func (m *mouth) hold(on bool) {
+func (m *Mouth) hold(on bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.holding = on
 }
 
-func (m *mouth) mute(on bool) {
+func (m *Mouth) mute(on bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.muted = on
 }
 
 // closed reports whether nothing may be sent.
-func (m *mouth) closed() bool {
+func (m *Mouth) closed() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.holding || m.muted
 }
 
-func (m *mouth) since() time.Time {
+// Since is when the first packet was sent; zero before it.
+func (m *Mouth) Since() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.begun
 }
 
-func (m *mouth) said() []int16 {
+func (m *Mouth) said() []int16 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.kept)
 }
 
-func (m *mouth) sendings() []Packet {
+// Sendings returns the newest packets of sound, oldest first, at most 4096.
+func (m *Mouth) Sendings() []Packet {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.sent.list()
+}
+
+// Onsets returns when sound began after a silence: the moment just before the
+// write of the packet that holds the onset, plus the onset's place in it. At most
+// 1024, oldest first.
+func (m *Mouth) Onsets() []time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.onsets.times)
+}
+
+// Late returns how far behind its deadline a packet was at worst: above some
+// milliseconds this machine is too busy for delays and jitter to be trusted.
+func (m *Mouth) Late() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.late
 }

@@ -46,7 +46,7 @@ func agreed() rtp.Params {
 
 // speaking runs act while a mouth speaks, in simulated time, and returns what
 // was written.
-func speaking(t *testing.T, ptime time.Duration, act func(*mouth, *tape)) *tape {
+func speaking(t *testing.T, ptime time.Duration, act func(*Mouth, *tape)) *tape {
 	w := &tape{params: agreed()}
 	synctest.Test(t, func(t *testing.T) {
 		m := newMouth(ptime)
@@ -54,7 +54,7 @@ func speaking(t *testing.T, ptime time.Duration, act func(*mouth, *tape)) *tape 
 		m.sequence, m.timestamp = 65530, 0xFFFFFF00 // both wrap on the way
 		quiet := make(chan struct{})
 		ended := make(chan error, 1)
-		go func() { ended <- m.run(quiet) }()
+		go func() { ended <- m.Run(quiet) }()
 		act(m, w)
 		close(quiet)
 		if err := <-ended; err != nil {
@@ -67,8 +67,8 @@ func speaking(t *testing.T, ptime time.Duration, act func(*mouth, *tape)) *tape 
 func TestMouthKeepsItsDeadlines(t *testing.T) {
 	for _, ptime := range []time.Duration{10, 20, 30, 60} {
 		ptime *= time.Millisecond
-		w := speaking(t, ptime, func(m *mouth, w *tape) {
-			m.speak(Tone(440, -20))
+		w := speaking(t, ptime, func(m *Mouth, w *tape) {
+			m.Speak(Tone(440, -20))
 			time.Sleep(60*ptime + ptime/2)
 		})
 		if len(w.packets) != 61 {
@@ -87,7 +87,7 @@ func TestMouthKeepsItsDeadlines(t *testing.T) {
 }
 
 func TestMouthStopsWhileItMayNotSend(t *testing.T) {
-	w := speaking(t, 0, func(m *mouth, w *tape) {
+	w := speaking(t, 0, func(m *Mouth, w *tape) {
 		time.Sleep(95 * time.Millisecond) // 5 packets
 		m.hold(true)
 		time.Sleep(200 * time.Millisecond)
@@ -116,8 +116,8 @@ func TestMouthStopsWhileItMayNotSend(t *testing.T) {
 
 func TestMouthPressesKeys(t *testing.T) {
 	var took time.Duration
-	w := speaking(t, 0, func(m *mouth, w *tape) {
-		m.speak(Tone(440, -20))
+	w := speaking(t, 0, func(m *Mouth, w *tape) {
+		m.Speak(Tone(440, -20))
 		begun := time.Now()
 		done, err := m.press("1,#")
 		if err != nil {
@@ -152,7 +152,7 @@ func TestMouthPressesKeys(t *testing.T) {
 }
 
 func TestMouthForgetsKeys(t *testing.T) {
-	w := speaking(t, 0, func(m *mouth, w *tape) {
+	w := speaking(t, 0, func(m *Mouth, w *tape) {
 		done, err := m.press(strings.Repeat("1", 50))
 		if err != nil {
 			t.Error(err)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,7 +53,8 @@ type Phone struct {
 
 	mu     sync.Mutex
 	closed bool
-	calls  sync.WaitGroup // one for each watched call
+	live   map[*Call]struct{}
+	calls  sync.WaitGroup // one for each call in live
 }
 
 // waitingCalls is how many calls may wait for Next; further ones hear busy.
@@ -73,7 +76,7 @@ func Open(ctx context.Context, c Config) (*Phone, error) {
 	if err := checkPtime(c.Ptime); err != nil {
 		return nil, err
 	}
-	p := &Phone{config: c, log: c.Log, stopped: make(chan struct{}), incoming: make(chan *Call, waitingCalls)}
+	p := &Phone{config: c, log: c.Log, stopped: make(chan struct{}), live: map[*Call]struct{}{}, incoming: make(chan *Call, waitingCalls)}
 	ua, err := sip.New(sip.Config{
 		Addrs: []string{c.Addr}, Ports: c.Ports, Listen: c.Listen, Codecs: c.Codecs, Log: c.Log,
 		UserAgent: "Roomline phone", Admit: c.Admit, Incoming: p.ring,
@@ -114,7 +117,11 @@ func (p *Phone) start(ctx context.Context) error {
 func (p *Phone) Close() error {
 	p.mu.Lock()
 	p.closed = true
+	live := slices.Collect(maps.Keys(p.live))
 	p.mu.Unlock()
+	for _, c := range live {
+		c.Hangup() // before the user agent stops, which could not send a CANCEL any more
+	}
 	p.stop()
 	<-p.stopped
 	p.calls.Wait()
@@ -211,6 +218,12 @@ func (p *Phone) take(c *Call, line bridge.Line) bool {
 		return false
 	}
 	c.attach(line)
-	p.calls.Go(c.watch)
+	p.live[c] = struct{}{}
+	p.calls.Go(func() {
+		c.watch()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.live, c)
+	})
 	return true
 }

@@ -30,6 +30,7 @@ type Report struct {
 
 	Codec   string  `json:"codec,omitempty"`
 	PtimeMS float64 `json:"ptime_ms,omitempty"` // of what was sent
+	LateMS  float64 `json:"late_ms"`            // of our own packets at worst, behind their deadlines
 	media.Quality
 
 	HeardMS       float64 `json:"heard_ms"`            // from the first packet's sound to the last one's
@@ -56,6 +57,7 @@ func (c *Call) Report() Report {
 		r.Direction = "inbound"
 	}
 	r.Quality = c.session.Quality()
+	r.LateMS = milliseconds(c.mouth.Late())
 	c.timing(&r)
 	if r.Answered {
 		p := c.session.Params()
@@ -64,7 +66,7 @@ func (c *Call) Report() Report {
 			r.PtimeMS = milliseconds(c.mouth.ptime)
 		}
 	}
-	r.hear(c.Heard(), c.ear.interruptions())
+	r.hear(c.Heard(), c.ear.Gaps())
 	r.Exit = r.status()
 	return r
 }
@@ -154,6 +156,9 @@ func (r Report) Write(w io.Writer) {
 	fmt.Fprintf(w, "sent %d packets, received %d, lost %d (%.2f %%), jitter %.1f ms, round trip %.1f ms, MOS %.2f\n",
 		r.PacketsSent, r.PacketsReceived, r.PacketsLost, r.LossPercent, r.JitterMS, r.RoundTripMS, r.MOS)
 	fmt.Fprintf(w, "heard %.1f s at %.1f dBov%s, %d gaps (longest %.0f ms)\n", r.HeardMS/1000, r.HeardLevel, r.tone(), r.Gaps, r.LongestGapMS)
+	if r.LateMS > 40 {
+		fmt.Fprintf(w, "this machine was too busy: packets left up to %.0f ms late\n", r.LateMS)
+	}
 	if r.Digits != "" {
 		fmt.Fprintf(w, "digits received: %s\n", r.Digits)
 	}
