@@ -104,6 +104,7 @@ func dialling(t *testing.T, args ...string) (Report, result) {
 }
 
 func TestDialAndAnswerCommands(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	here, there := filepath.Join(dir, "here.wav"), filepath.Join(dir, "there.wav")
 	uri, answered := answering(t, "--play", "tone:1000@-12", "--record", there, "--digits", "9*", "--digits-after", "200ms", "--expect-audio")
@@ -202,6 +203,7 @@ func TestNobodyCalls(t *testing.T) {
 }
 
 func TestCallsAtOnce(t *testing.T) {
+	t.Parallel()
 	uri, ended := answering(t, "--calls", "3", "--play", "tone:500")
 	p := open(t, Config{})
 	ctx := within(t)

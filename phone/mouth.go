@@ -53,34 +53,8 @@ type Mouth struct {
 	onsets  onsets
 }
 
-// Wire is what a Mouth speaks into; an rtp.Session is one.
-type Wire interface {
-	media.Writer
-	Params() rtp.Params // Codec, Ptime and Send matter
-}
-
-// Track makes a Wire of a Writer that always takes codec, G.711 or Opus, in
-// packets of 20 ms.
-func Track(w media.Writer, codec media.Codec) Wire { return track{w, codec} }
-
-type track struct {
-	media.Writer
-	codec media.Codec
-}
-
-func (t track) Params() rtp.Params {
-	return rtp.Params{Codec: t.codec, Ptime: media.FrameDuration, Send: true}
-}
-
 // maxFrame is the longest packet in samples: 60 ms.
 const maxFrame = 480
-
-// Between keys there is a pause, so that every receiver tells them apart.
-const (
-	keyLength = 100 * time.Millisecond
-	keyRest   = 100 * time.Millisecond
-	commaRest = 500 * time.Millisecond
-)
 
 // NewMouth makes a Mouth that speaks into w once it runs.
 func NewMouth(w Wire) *Mouth {
@@ -237,51 +211,6 @@ func (m *Mouth) say(pcm []int16) {
 	}
 }
 
-// nextKey begins the key that is due and reports whether a key is being sent.
-func (m *Mouth) nextKey() bool {
-	if m.key.Active() {
-		return true
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.rest > 0 {
-		return false
-	}
-	if len(m.keys) == 0 {
-		if m.pressed != nil {
-			close(m.pressed)
-			m.pressed = nil
-		}
-		return false
-	}
-	key := m.keys[0]
-	m.keys = m.keys[1:]
-	if key == ',' {
-		m.rest = commaRest
-		return false
-	}
-	m.rest = keyRest
-	return m.key.Start(key, keyLength) == nil // press has checked it
-}
-
-// sendKey sends the next packet of the key that is pressed.
-func (m *Mouth) sendKey() (time.Duration, error) {
-	step, ok := m.key.Next()
-	if !ok {
-		return 0, nil
-	}
-	packet := media.Packet{Codec: media.TelephoneEvent, Marker: step.Marker, SequenceNumber: m.sequence,
-		Timestamp: m.timestamp - step.Back, Payload: step.Payload}
-	m.sequence++
-	m.timestamp += media.FrameSamples
-	m.silent = true
-	m.mu.Lock()
-	m.onsets.interrupt()
-	m.say(make([]int16, media.FrameSamples))
-	m.mu.Unlock()
-	return media.FrameDuration, m.session.WritePacket(&packet)
-}
-
 // finish ends whatever is under way.
 func (m *Mouth) finish() {
 	if m.encoder != nil {
@@ -313,34 +242,6 @@ func (m *Mouth) unspeak(done <-chan struct{}) {
 	if m.done == done {
 		m.replaceLocked(nil)
 	}
-}
-
-// press queues keys; done is closed when these and all before are sent.
-func (m *Mouth) press(keys string) (done <-chan struct{}, err error) {
-	var list []rune
-	for _, k := range keys {
-		var try rtp.DigitSender
-		if k != ',' {
-			if err := try.Start(k, keyLength); err != nil {
-				return nil, err
-			}
-		}
-		list = append(list, k)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.keys = append(m.keys, list...)
-	if m.pressed == nil {
-		m.pressed = make(chan struct{})
-	}
-	return m.pressed, nil
-}
-
-// unpress forgets the keys that wait.
-func (m *Mouth) unpress() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.keys = nil
 }
 
 func (m *Mouth) hold(on bool) {
