@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
 )
@@ -47,8 +48,12 @@ func (l *Line) agree(a agreement) error {
 		p.Latch = l.media.Params().Latch
 		p.Send = false
 	}
+	before := l.media.Params()
 	if err := l.media.Update(p); err != nil {
 		return fmt.Errorf("use the agreed media: %w", err)
+	}
+	if l.state == talking && before.Codec != media.NoCodec && (p.Codec != before.Codec || p.Ptime != before.Ptime) {
+		l.emit(bridge.LineEvent{Kind: bridge.LineRenegotiated})
 	}
 	return nil
 }
