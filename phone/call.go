@@ -3,7 +3,6 @@ package phone
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -55,14 +54,7 @@ type Failure struct {
 
 // Error says why in words.
 func (f *Failure) Error() string {
-	s := "the call was not answered: " + string(f.Cause)
-	if f.SIPCode != 0 {
-		s += fmt.Sprintf(", SIP %d", f.SIPCode)
-	}
-	if f.Reason != "" {
-		s += ", " + f.Reason
-	}
-	return s
+	return "the call was not answered: " + endingWords(f.Cause, f.SIPCode, f.Reason)
 }
 
 var (

@@ -174,13 +174,16 @@ func (r Report) tone() string {
 	return fmt.Sprintf(", a tone of %.0f Hz at %.1f dBov", r.ToneHz, r.ToneLevel)
 }
 
-func (r Report) ending() string {
-	words := []string{string(r.Cause)}
-	if r.SIPCode != 0 {
-		words = append(words, fmt.Sprintf("SIP %d", r.SIPCode))
+func (r Report) ending() string { return endingWords(r.Cause, r.SIPCode, r.Reason) }
+
+// endingWords joins what is known of an end; a reason may begin with the code already.
+func endingWords(cause bridge.Cause, code int, reason string) string {
+	words := []string{string(cause)}
+	if code != 0 {
+		words = append(words, fmt.Sprintf("SIP %d", code))
 	}
-	if r.Reason != "" {
-		words = append(words, r.Reason)
+	if reason = strings.TrimPrefix(reason, fmt.Sprintf("%d ", code)); reason != "" {
+		words = append(words, reason)
 	}
 	return strings.Join(words, ", ")
 }
