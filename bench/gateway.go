@@ -232,57 +232,6 @@ func (g *gateway) profile(ctx context.Context, file string, window time.Duration
 	return errors.Join(err, out.Close())
 }
 
-// freePorts returns ports of the loopback address that are free for TCP and UDP.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range 20 * n {
-		if len(ports) == n {
-			return ports, nil
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // all at once, so that none is found twice
-		port := l.Addr().(*net.TCPAddr).Port
-		if udpFree(port) {
-			ports = append(ports, port)
-		}
-	}
-	return nil, errors.New("no free ports on 127.0.0.1")
-}
-
-// freeRange finds an even port from which n UDP ports are free, looking at every
-// eighth. It looks below the ports that the system gives away by itself.
-func freeRange(n int) (int, error) {
-	const lowest, highest = 10000, 32000
-	if n > (highest-lowest)/2 {
-		return 0, fmt.Errorf("%d ports: too many", n)
-	}
-	for range 200 {
-		var b [2]byte
-		_, _ = rand.Read(b[:])
-		low := (lowest + (int(b[0])<<8|int(b[1]))%(highest-lowest-n)) &^ 1
-		free := true
-		for p := low; p < low+n && free; p += 8 {
-			free = udpFree(p)
-		}
-		if free {
-			return low, nil
-		}
-	}
-	return 0, fmt.Errorf("no %d free UDP ports in a row on 127.0.0.1", n)
-}
-
-func udpFree(port int) bool {
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-	if err != nil {
-		return false
-	}
-	_ = c.Close()
-	return true
-}
-
 // tail keeps the last 4 KB of what is written to it.
 type tail struct {
 	mu   sync.Mutex

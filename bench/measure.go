@@ -108,6 +108,9 @@ func (r *Report) idle(ctx context.Context, g *gateway) (weight, error) {
 	if err != nil {
 		return before, err
 	}
+	if _, engine := g.scrape(ctx); engine != "" {
+		r.Engine = engine
+	}
 	r.CPU.Idle = round((before.cpu - begin.cpu).Seconds() / before.at.Sub(begin.at).Seconds())
 	r.Memory.IdleMB, r.Goroutines.Idle, err = g.size(ctx)
 	return before, err

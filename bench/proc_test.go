@@ -4,6 +4,7 @@ package bench
 
 import (
 	"os"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -34,6 +35,8 @@ func TestParseMachineStat(t *testing.T) {
 }
 
 func TestProcessorTimeOfThisProcessGrows(t *testing.T) {
+	runtime.LockOSThread() // threadCPU is of one thread
+	defer runtime.UnlockOSThread()
 	before, err := processCPU(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
