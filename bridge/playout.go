@@ -26,10 +26,9 @@ type playout struct {
 	write  int64
 	open   bool // somebody mixes this source
 
-	concealed int    // samples made up in a row
-	spare     int    // least depth seen in this window, in samples
-	beats     int    // of the window so far
-	total     uint64 // samples made up since the start
+	concealed int // samples made up in a row
+	spare     int // least depth seen in this window, in samples
+	beats     int // of the window so far
 }
 
 func (p *playout) depth() int { return int(p.write - p.read) }
@@ -106,7 +105,6 @@ func (p *playout) conceal(n int) {
 		p.write++
 		p.concealed++
 	}
-	p.total += uint64(n)
 }
 
 // repeated is the concealed sample at a position: the one a period before, faded.

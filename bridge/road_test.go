@@ -134,11 +134,6 @@ func toneDB(pcm []int16, freq float64) float64 {
 // voiceDB is the level of a voice's sine at the source.
 var voiceDB = 20 * math.Log10(6000.0/32768)
 
-type seatSpec struct {
-	kind string
-	role Role
-}
-
 // withRoom runs f in a bubble of simulated time with a live Exchange.
 func withRoom(t *testing.T, f func(t *testing.T, x *Exchange, r *Room)) {
 	t.Helper()

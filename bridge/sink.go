@@ -59,8 +59,7 @@ type Sink struct {
 type road uint8
 
 const (
-	roadNone road = iota
-	roadDirect
+	roadDirect road = iota
 	roadMixed
 )
 
@@ -115,10 +114,15 @@ func silenceByte(codec media.Codec) byte {
 // Close ends the stream. Nothing is written after it returned.
 func (k *Sink) Close() {
 	k.listener.drop(k)
-	k.closed.Store(true)
-	k.mu.Lock() // a packet under way is finished
-	k.mu.Unlock()
+	k.end()
 	k.mix.release()
+}
+
+// end waits for a packet under way.
+func (k *Sink) end() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closed.Store(true)
 }
 
 // Road names the road in use: direct, mixed or paced.
@@ -319,7 +323,9 @@ func (k *Sink) tickKeys(now time.Time) {
 // setInputs replaces what the seat hears.
 func (k *Sink) setInputs(in []*Source) {
 	k.inputs.Store(&in)
-	if d := k.driver.Load(); d != nil && !k.hears(d) {
-		k.driver.CompareAndSwap(d, nil)
+	if d := k.driver.Load(); d != nil && !k.hears(d) && k.driver.CompareAndSwap(d, nil) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.filling = true // nothing more is to be waited for
 	}
 }

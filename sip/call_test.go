@@ -325,6 +325,18 @@ func TestPeerDefect05NewCallsWhileDraining(t *testing.T) {
 	w.sendDraft(d.ackOf(m))
 }
 
+func TestStoppingTakesBackWhatRings(t *testing.T) {
+	a, b := startAgent(t, nil), startAgent(t, nil)
+	out := a.dial(bridge.DialSpec{To: b.uri("lobby"), From: "alice"})
+	c := b.incoming()
+	if err := c.Ring(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, out, bridge.LineRinging)
+	a.stop()
+	expectEnd(t, c.Line, bridge.CauseCanceled)
+}
+
 func TestPanicOnALineCostsThatCallAlone(t *testing.T) {
 	a, b := startAgent(t, nil), startAgent(t, nil)
 	out, in := talk(t, a, b)

@@ -37,6 +37,7 @@ type call struct {
 type agent struct {
 	*UA
 	t        *testing.T
+	stop     func() // ends it early, and waits
 	calls    chan call
 	refusals chan bridge.Refusal
 }
@@ -60,10 +61,10 @@ func startAgent(t *testing.T, change func(*Config)) *agent {
 	var wg sync.WaitGroup
 	var failed error
 	wg.Go(func() { failed = a.Run(ctx) })
+	a.stop = func() { cancel(); wg.Wait() }
 	t.Cleanup(func() {
 		begin := time.Now()
-		cancel()
-		wg.Wait()
+		a.stop()
 		if d := time.Since(begin); d > time.Second {
 			t.Logf("stopping took %v", d)
 		}

@@ -73,7 +73,8 @@ type UA struct {
 	servers  sync.WaitGroup // sipgo's readers and acceptors
 	work     sync.WaitGroup // Lines, requests being handled, transactions on their own
 	mu       sync.Mutex
-	stopping bool
+	stopping bool // no new Lines
+	closing  bool // no new work at all
 	lines    map[lineKey]*Line
 	invites  map[string]invited // INVITEs in progress, to find merged ones
 }
@@ -164,7 +165,7 @@ func (u *UA) hangUpAll() {
 
 func (u *UA) close() {
 	u.mu.Lock()
-	u.stopping = true
+	u.stopping, u.closing = true, true
 	u.mu.Unlock()
 	close(u.dead)
 	if u.stack != nil {
@@ -202,11 +203,12 @@ func (u *UA) Addr() netip.AddrPort {
 	return u.addrs[0]
 }
 
-// begin counts work that Run must wait for; false when the UA is stopping.
+// begin counts work that Run must wait for; false when the sockets are about to
+// close. A UA that is only stopping still says BYE and CANCEL, and answers.
 func (u *UA) begin() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.stopping {
+	if u.closing {
 		return false
 	}
 	u.work.Add(1)
