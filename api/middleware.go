@@ -22,9 +22,6 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-// middleware is one layer around a handler.
-type middleware func(http.Handler) http.Handler
-
 // secure sets the headers that every answer carries. Pages set a wider policy
 // of their own over this one.
 func secure(next http.Handler) http.Handler {
