@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -12,8 +13,8 @@ import (
 
 // line is one m-line that we send on. Lines outlive the tracks on them, so
 // that a room where people come and go for days does not grow its SDP without
-// end. A line keeps its SSRC; the sequence numbers of its tracks follow each
-// other, since SRTP must never see a number twice (RFC 3711 section 9.1).
+// end. Every track has a sender of its own and with it a new SSRC: Chromium
+// stays silent when a line that was at rest comes back with the SSRC it had.
 //
 //	busy ─ RemoveTrack ─→ leaving ─ CreateOffer ─→ offered ─ AcceptAnswer ─→ free ─ AddTrack ─→ busy
 type line struct {
@@ -22,8 +23,6 @@ type line struct {
 	kind        Kind
 	use         lineUse // guarded by Peer.mu
 	track       atomic.Pointer[OutTrack]
-	nextSeq     uint16 // of the tracks before this one; guarded by Peer.mu
-	used        bool   // nextSeq holds
 }
 
 type lineUse uint8
@@ -62,25 +61,53 @@ func (p *Peer) addLineLocked(t *OutTrack) error {
 	l.track.Store(t)
 	t.line = l
 	p.lines = append(p.lines, l)
-	p.loops.Add(1)
-	go func() {
-		defer p.loops.Done()
-		defer p.recovered("feedback")
-		p.feedbackLoop(l)
-	}()
+	p.readFeedbackLocked(l)
 	return nil
 }
 
 func (p *Peer) reuseLocked(l *line, t *OutTrack) error {
 	t.line = l
-	t.follow, t.firstSeq = l.used, l.nextSeq
 	l.track.Store(t)
-	if err := l.transceiver.SetSender(l.sender, localTrack{t}); err != nil {
+	if err := p.renewSenderLocked(l, localTrack{t}); err != nil {
 		l.track.Store(nil)
 		return fmt.Errorf("add %s track %q: %w", t.kind, t.id, err)
 	}
 	l.use = lineBusy
+	p.readFeedbackLocked(l)
 	return nil
+}
+
+// renewSenderLocked puts a new sender on a free line. Only pion's AddTrack makes
+// one that is wired to this connection, but it chooses the transceiver, which may
+// be one that we receive on: that one is put back as it was.
+func (p *Peer) renewSenderLocked(l *line, track localTrack) error {
+	sender, err := p.pc.AddTrack(track)
+	if err != nil {
+		return err
+	}
+	for _, tr := range p.pc.GetTransceivers() {
+		if tr.Sender() == sender && tr != l.transceiver {
+			if err := tr.SetSender(l.sender, nil); err != nil {
+				return err
+			}
+			if err := l.transceiver.SetSender(sender, track); err != nil {
+				return err
+			}
+		}
+	}
+	l.sender = sender
+	return nil
+}
+
+// readFeedbackLocked starts the loop that ends with the line's sender.
+func (p *Peer) readFeedbackLocked(l *line) {
+	sender := l.sender
+	p.loops.Add(1)
+	go func() {
+		defer p.loops.Done()
+		defer p.recovered("feedback")
+		p.feedbackLoop(l, sender)
+	}()
 }
 
 // RemoveTrack takes a track away; the next offer says so. Removing it twice is harmless.
@@ -92,11 +119,9 @@ func (p *Peer) RemoveTrack(t *OutTrack) error {
 		return nil
 	}
 	l.track.Store(nil)
-	if next, ok := t.detach(); ok {
-		l.nextSeq, l.used = next, true
-	}
+	t.detach()
 	l.use = lineLeaving
-	if err := l.transceiver.SetSender(l.sender, nil); err != nil {
+	if err := errors.Join(l.sender.Stop(), l.transceiver.SetSender(l.sender, nil)); err != nil {
 		return fmt.Errorf("remove %s track %q: %w", t.kind, t.id, err)
 	}
 	return nil
@@ -116,10 +141,10 @@ func (p *Peer) moveLines(from, to lineUse) {
 }
 
 // feedbackLoop reads what the other side reports about one of our streams.
-func (p *Peer) feedbackLoop(l *line) {
+func (p *Peer) feedbackLoop(l *line, sender *pion.RTPSender) {
 	buf := make([]byte, maxPacket)
 	for {
-		n, _, err := l.sender.Read(buf)
+		n, _, err := sender.Read(buf)
 		if err != nil {
 			return
 		}

@@ -26,7 +26,7 @@ type OutTrack struct {
 	mu       sync.Mutex // never held over I/O
 	bound    *binding
 	follow   bool   // the first packet gets firstSeq
-	firstSeq uint16 // goes on from the line's last track
+	firstSeq uint16 // goes on from the last packet
 	offset   uint16 // our sequence numbers minus the caller's
 	sent     sentStats
 }
@@ -98,15 +98,11 @@ func (t *OutTrack) Splice() {
 	}
 }
 
-// detach ends sending; next is the sequence number after the last one sent.
-func (t *OutTrack) detach() (next uint16, ok bool) {
+// detach ends sending.
+func (t *OutTrack) detach() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.bound = nil
-	if t.sent.packets == 0 {
-		return t.firstSeq, t.follow
-	}
-	return t.sent.highest + 1, true
 }
 
 // OnKeyframeRequest sets what is called when the receiver asks for a keyframe (PLI, FIR).
