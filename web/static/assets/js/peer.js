@@ -14,7 +14,7 @@ export class Peer {
   /** @type {MediaStreamTrack | null} */ #micTrack = null;
   /** @type {MediaStreamTrack | null} */ #camTrack = null;
   /** @type {RTCIceCandidateInit[]} */ #early = [];
-  /** @type {Map<string, string>} participant by track id */ #owners = new Map();
+  /** @type {Map<string | null, string>} participant by mid: two phones' tracks may have one id */ #owners = new Map();
   /** @type {Promise<unknown>} */ #turn = Promise.resolve();
 
   /**
@@ -100,7 +100,7 @@ export class Peer {
         received += s.packetsReceived ?? 0;
         lost += s.packetsLost ?? 0;
         jitter = Math.max(jitter, (s.jitter ?? 0) * 1000);
-        const owner = this.#owners.get(s.trackIdentifier);
+        const owner = this.#owners.get(s.mid);
         if (owner) heard.set(owner, Math.max(heard.get(owner) ?? 0, s.audioLevel ?? 0));
       }
       if (s.type === "candidate-pair" && s.nominated) roundTrip = (s.currentRoundTripTime ?? 0) * 1000;
@@ -153,12 +153,12 @@ export class Peer {
   }
 
   /** @param {RTCTrackEvent} event */
-  #arrived({ track, streams }) {
+  #arrived({ track, streams, transceiver: { mid } }) {
     const stream = streams[0];
     if (!stream) return;
-    this.#owners.set(track.id, stream.id);
+    this.#owners.set(mid, stream.id);
     const gone = () => {
-      this.#owners.delete(track.id);
+      if (this.#owners.get(mid) === stream.id) this.#owners.delete(mid);
       this.on.trackGone(track);
     };
     track.addEventListener("ended", gone);
