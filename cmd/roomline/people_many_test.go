@@ -1,0 +1,194 @@
+package main
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/phone"
+	"github.com/roomline/roomline/web/chromium"
+)
+
+// steady makes a microphone that says one tone for ever.
+func steady(t *testing.T, freqHz float64) chromium.Option {
+	t.Helper()
+	pcm := make([]int16, 10*media.NarrowbandHz)
+	media.Sine(freqHz, media.NarrowbandHz, -20).Fill(pcm)
+	return chromium.Saying(writeWAVFile(t, pcm, media.NarrowbandHz))
+}
+
+// roads waits until everybody of a kind in a room is on a road.
+func (h *house) roads(room, kind, road string) {
+	h.t.Helper()
+	h.until("every "+kind+" in "+room+" is on the road "+road, func() bool {
+		for _, p := range h.everybody(room) {
+			if p.Kind == kind && p.Road != road {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// TestEveryoneHearsEveryoneElseAndNobodyThemselves: two phones and a browser, each
+// with a tone of its own.
+func TestEveryoneHearsEveryoneElseAndNobodyThemselves(t *testing.T) {
+	const annHz, bobHz, danaHz = 440, 620, 910
+	h := startHouse(t, "")
+	dana := h.visits("lobby", "dana", bridge.RoleDispatcher, false, "", steady(t, danaHz))
+	p := softphone(t, phone.Config{})
+	ann, bob := h.calls(p, "lobby", phone.DialOptions{From: "ann"}), h.calls(p, "lobby", phone.DialOptions{From: "bob"})
+	ann.Speak(phone.Tone(annHz, -20))
+	bob.Speak(phone.Tone(bobHz, -20))
+	annID, bobID := dana.arrives("ann").ID, dana.arrives("bob").ID
+	h.roads("lobby", bridge.KindPhone, "mixed")
+
+	has := func(who string, pcm []int16, rateHz int, freqHz float64, there bool) {
+		t.Helper()
+		level := media.ToneLevel(pcm, rateHz, freqHz)
+		t.Logf("%s: %.0f Hz at %.1f dBov", who, freqHz, level)
+		switch {
+		case there && math.Abs(level+20) > 1:
+			t.Errorf("%s: %.0f Hz at %.1f dBov, want -20 within 1 dB", who, freqHz, level)
+		case !there && level > -70:
+			t.Errorf("%s: %.0f Hz at %.1f dBov, want at least 50 dB below what was said", who, freqHz, level)
+		}
+	}
+	page := dana.hear(3*time.Second, annID, bobID)
+	lastSecond := func(h *heard) ([]int16, int) { return h.pcm[len(h.pcm)-h.rateHz:], h.rateHz }
+	for _, c := range []struct {
+		who        string
+		call       *phone.Call
+		own, other float64
+	}{{"ann's phone", ann, annHz, bobHz}, {"bob's phone", bob, bobHz, annHz}} {
+		pcm := c.call.Heard()
+		pcm = pcm[len(pcm)-media.NarrowbandHz:]
+		has(c.who, pcm, media.NarrowbandHz, c.other, true)
+		has(c.who, pcm, media.NarrowbandHz, danaHz, true)
+		has(c.who, pcm, media.NarrowbandHz, c.own, false)
+	}
+	pcm, rate := lastSecond(page[annID])
+	has("the page, from ann", pcm, rate, annHz, true)
+	has("the page, from ann", pcm, rate, bobHz, false)
+	has("the page, from ann", pcm, rate, danaHz, false)
+	pcm, rate = lastSecond(page[bobID])
+	has("the page, from bob", pcm, rate, bobHz, true)
+	has("the page, from bob", pcm, rate, annHz, false)
+	has("the page, from bob", pcm, rate, danaHz, false)
+	pcm, rate = lastSecond(page["us"])
+	has("the page's microphone", pcm, rate, danaHz, true)
+
+	// The page shows who speaks, each in their own row.
+	dana.Wait(t, speaks(annID, true)+" && "+speaks(bobID, true))
+	ann.Speak(nil)
+	dana.Wait(t, speaks(annID, false)+" && "+speaks(bobID, true))
+	dana.Clean(t, h.url())
+}
+
+// speaks is whether the page shows somebody as speaking.
+func speaks(id string, on bool) string {
+	not := ""
+	if !on {
+		not = "!"
+	}
+	return not + `document.querySelector('[data-test="participant"][data-id="` + id + `"]').classList.contains("speaking")`
+}
+
+// TestASecondVoiceComesAndGoesUnheard: while one speaks to a phone, a second
+// source comes and goes: the phone's stream goes on without a seam.
+func TestASecondVoiceComesAndGoesUnheard(t *testing.T) {
+	t.Run("a phone speaks", func(t *testing.T) {
+		h := startHouse(t, "")
+		speaker := h.calls(softphone(t, phone.Config{}), "lobby", phone.DialOptions{From: "speaker"})
+		speaker.Speak(phone.Tone(440, -20))
+		h.comesAndGoes(t, speaker.Sendings)
+	})
+	t.Run("a browser speaks", func(t *testing.T) {
+		h := startHouse(t, "")
+		speaker := h.enter("lobby", "speaker")
+		speaker.Speak(phone.Tone(440, -20))
+		h.comesAndGoes(t, speaker.Sendings)
+	})
+}
+
+func (h *house) comesAndGoes(t *testing.T, sendings func() []phone.Packet) {
+	t.Helper()
+	net := newWire()
+	listener := h.calls(softphone(t, phone.Config{Listen: net.listen}), "lobby", phone.DialOptions{From: "listener"})
+	road := func(want string) {
+		t.Helper()
+		h.until("the listener is on the road "+want, func() bool { p, _ := h.present("lobby", "listener"); return p.Road == want })
+	}
+	road("direct")
+	hears(t, "the listener", listener.Heard, 440, -20)
+	from := len(listener.Heard()) - 2000
+	second := h.calls(softphone(t, phone.Config{}), "lobby", phone.DialOptions{From: "second"})
+	road("mixed")
+	hears(t, "the listener", listener.Heard, 440, -20)
+	second.Hangup()
+	road("direct")
+	hears(t, "the listener", listener.Heard, 440, -20)
+
+	streams := net.streams(false)
+	if len(streams) != 1 {
+		t.Fatalf("the phone got %d SSRCs, want one for the whole call", len(streams))
+	}
+	unbroken(t, streams[0].packets, sendings())
+	noClick(t, listener.Heard()[from:], 440, -20)
+}
+
+// unbroken expects numbers that follow each other, and no gap over 40 ms: neither
+// in the timestamps nor, beyond what the speaker's own machine hesitated, in arrival.
+func unbroken(t *testing.T, packets []wirePacket, sent []phone.Packet) {
+	t.Helper()
+	var longest, apart, hesitated time.Duration
+	for i := 1; i < len(sent); i++ {
+		hesitated = max(hesitated, sent[i].At.Sub(sent[i-1].At))
+	}
+	for i := 1; i < len(packets); i++ {
+		was, is := packets[i-1], packets[i]
+		if is.sequence != was.sequence+1 {
+			t.Errorf("packet %d: sequence number %d after %d", i, is.sequence, was.sequence)
+		}
+		step := samplesAt(int(int32(is.timestamp-was.timestamp)), media.NarrowbandHz)
+		if step <= 0 {
+			t.Errorf("packet %d: timestamp %d after %d", i, is.timestamp, was.timestamp)
+		}
+		longest, apart = max(longest, step-media.FrameDuration), max(apart, is.at.Sub(was.at))
+	}
+	t.Logf("%d packets; longest gap by timestamp %s, arrivals at most %s apart, sendings %s", len(packets), longest, apart, hesitated)
+	if longest > 40*time.Millisecond {
+		t.Errorf("a gap of %s in the timestamps", longest)
+	}
+	if apart > 40*time.Millisecond+max(0, hesitated-media.FrameDuration) {
+		t.Errorf("%s without a packet", apart)
+	}
+}
+
+// noClick expects a steady tone without jumps: no step between two samples much
+// larger than the tone's own, which a cross-fade may add a little to; and without
+// silence of 40 ms.
+func noClick(t *testing.T, pcm []int16, freqHz, levelDB float64) {
+	t.Helper()
+	peak := 32768 * math.Sqrt2 * math.Pow(10, levelDB/20)
+	most := 1.3 * peak * 2 * math.Sin(math.Pi*freqHz/media.NarrowbandHz)
+	worst, silence, longest := 0.0, 0, 0
+	for i := 1; i < len(pcm); i++ {
+		worst = max(worst, math.Abs(float64(pcm[i])-float64(pcm[i-1])))
+	}
+	for at := 0; at+40 <= len(pcm); at += 40 {
+		if silence += 40; media.Level(pcm[at:at+40]) > levelDB-20 {
+			silence = 0
+		}
+		longest = max(longest, silence)
+	}
+	t.Logf("%.1f s of sound; largest step %.0f, a pure tone has %.0f; longest silence %s", float64(len(pcm))/media.NarrowbandHz, worst, most/1.3, samplesAt(longest, media.NarrowbandHz))
+	if worst > most {
+		t.Errorf("a click: a step of %.0f, want at most %.0f", worst, most)
+	}
+	if samplesAt(longest, media.NarrowbandHz) > 40*time.Millisecond {
+		t.Errorf("silence of %s", samplesAt(longest, media.NarrowbandHz))
+	}
+}
