@@ -93,7 +93,7 @@ func (s *Server) MetricsHandler() http.Handler {
 	mux.Handle("GET /metrics", s.metrics.handler())
 	mux.HandleFunc("GET /healthz", healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
-	return secure(mux)
+	return secure(patient(mux))
 }
 
 // Recorded notes a call that ended: it stays readable while its CDR is on its
@@ -121,5 +121,5 @@ func (s *Server) routes(rooms Signalling, pages http.Handler) http.Handler {
 	if pages != nil {
 		root.Handle("/", pages)
 	}
-	return s.observed(secure(root))
+	return s.observed(secure(patient(root)))
 }

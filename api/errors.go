@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/store"
 )
 
 // Every answer that is not a success is made here: an RFC 9457 problem with a
@@ -102,8 +103,12 @@ func (s *Server) internal(ctx context.Context, err error) error {
 	return problem(http.StatusInternalServerError, "something went wrong on our side; the gateway's log says what")
 }
 
-// storeAway answers for a store that cannot be reached now.
+// storeAway answers for a store that cannot be reached now, or that was asked to
+// go on from where no list of it had ended.
 func (s *Server) storeAway(ctx context.Context, err error) error {
+	if errors.Is(err, store.ErrCursor) {
+		return invalid("query.cursor", "expected the next of a page before")
+	}
 	if ctx.Err() == nil {
 		s.log.Warn("api: the store does not answer", "error", err)
 	}

@@ -103,15 +103,41 @@ func (w *statusWriter) code() int {
 	return w.status
 }
 
-// bounded reads the whole body first, with a limit and a deadline, and gives the
-// rest a time of its own. The deadline is lifted before the handler runs: one
-// that stays would cancel the context of a handler that waits for a phone.
+// patient gives the body of every request a deadline, whoever reads it or leaves
+// it: the server reads what a handler left, and would wait for ever. The deadline
+// is lifted with the body's end: one that stays would cancel the context of a
+// handler that waits for a phone.
+func patient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			control := http.NewResponseController(w)
+			control.SetReadDeadline(time.Now().Add(bodyTimeout)) // an error means that there is no connection: tests
+			r.Body = &timedBody{r.Body, control}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// timedBody lifts the deadline of reading once it was read to its end.
+type timedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// bounded reads the whole body first, with a limit, and gives the rest a time of its own.
 func bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
-		control.SetReadDeadline(time.Now().Add(bodyTimeout)) // an error means that there is no connection: tests
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		control.SetReadDeadline(time.Time{})
 		if err != nil {
 			writeProblem(w, bodyProblem(err))
 			return
