@@ -143,7 +143,7 @@ func (s *steadyCall) grownBack() {
 	s.h.t.Helper()
 	var goroutines, files int
 	defer func() {
-		if s.h.t.Failed() {
+		if goroutines > s.goroutines+3 || files > s.files+2 {
 			buf := make([]byte, 1<<20)
 			s.h.t.Logf("goroutines %d after %d, files %d after %d\n%.20000s", goroutines, s.goroutines, files, s.files, buf[:runtime.Stack(buf, true)])
 		}
