@@ -84,6 +84,9 @@ func TestEveryoneHearsEveryoneElseAndNobodyThemselves(t *testing.T) {
 	dana.Wait(t, speaks(annID, true)+" && "+speaks(bobID, true))
 	ann.Speak(nil)
 	dana.Wait(t, speaks(annID, false)+" && "+speaks(bobID, true))
+	ann.Speak(phone.Tone(annHz, -20))
+	bob.Speak(nil)
+	dana.Wait(t, speaks(annID, true)+" && "+speaks(bobID, false))
 	dana.Clean(t, h.url())
 }
 

@@ -17,7 +17,7 @@ import (
 // wire is the network under a gateway or a phone: it can be listened to, and cut.
 type wire struct {
 	mu    sync.Mutex
-	cut   bool
+	cut   string                      // local address whose packets are lost
 	heard map[bool]map[uint32]*stream // by direction, then SSRC
 	order map[bool][]uint32
 }
@@ -44,22 +44,23 @@ func (w *wire) listen(ctx context.Context, network, address string) (net.PacketC
 	if err != nil {
 		return nil, err
 	}
-	return &wiredConn{c.(*net.UDPConn), w}, nil
+	conn := c.(*net.UDPConn)
+	return &wiredConn{conn, w, conn.LocalAddr().String()}, nil
 }
 
-// lose drops everything that comes and goes, or lets it pass again.
-func (w *wire) lose(on bool) {
+// lose drops everything that comes to or goes from a local address; empty for none.
+func (w *wire) lose(address string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cut = on
+	w.cut = address
 }
 
 // passes notes a packet and says whether it gets through.
-func (w *wire) passes(b []byte, out bool) bool {
+func (w *wire) passes(c *wiredConn, b []byte, out bool) bool {
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.cut {
+	if w.cut == c.local {
 		return false
 	}
 	if len(b) < 12 || b[0]>>6 != 2 || b[1]&0x7f != 0 { // µ-law, RFC 3551
@@ -115,13 +116,14 @@ func (s stream) sound() *heard {
 // wiredConn is a socket on the wire.
 type wiredConn struct {
 	*net.UDPConn
-	wire *wire
+	wire  *wire
+	local string
 }
 
 func (c *wiredConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	for {
 		n, from, err := c.UDPConn.ReadFromUDPAddrPort(b)
-		if err != nil || c.wire.passes(b[:n], false) {
+		if err != nil || c.wire.passes(c, b[:n], false) {
 			return n, from, err
 		}
 	}
@@ -130,21 +132,21 @@ func (c *wiredConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 func (c *wiredConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
 		n, from, err := c.UDPConn.ReadFrom(b)
-		if err != nil || c.wire.passes(b[:n], false) {
+		if err != nil || c.wire.passes(c, b[:n], false) {
 			return n, from, err
 		}
 	}
 }
 
 func (c *wiredConn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
-	if !c.wire.passes(b, true) {
+	if !c.wire.passes(c, b, true) {
 		return len(b), nil
 	}
 	return c.UDPConn.WriteToUDPAddrPort(b, to)
 }
 
 func (c *wiredConn) WriteTo(b []byte, to net.Addr) (int, error) {
-	if !c.wire.passes(b, true) {
+	if !c.wire.passes(c, b, true) {
 		return len(b), nil
 	}
 	return c.UDPConn.WriteTo(b, to)
