@@ -23,24 +23,30 @@ type plans struct {
 	current  atomic.Pointer[dialplan.Plan]
 	revision int64
 	migrated bool
+	fromFile *dialplan.Plan // of the configuration, until it is stored
 }
 
-const planPoll = 3 * time.Second
+const (
+	planPoll      = 3 * time.Second
+	migrationTime = time.Minute // of a database that was away at the start
+)
 
-// openPlans loads the plan. A database that is away is no reason not to start
-// when there is a snapshot of the last plan.
+// openPlans loads the plan. A database that is away is no reason not to start:
+// calls go by the configuration file, or by the snapshot of the last plan.
 func openPlans(ctx context.Context, s settings, db *store.Store, log *slog.Logger) (*plans, error) {
 	p := &plans{s: s, store: db, log: log}
 	p.current.Store(&dialplan.Plan{})
-	fromFile, err := s.filePlan()
-	if err != nil {
+	var err error
+	if p.fromFile, err = s.filePlan(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if err := p.refresh(ctx, fromFile); err != nil {
+	if err := p.refresh(ctx); err != nil {
 		snapshot, snapErr := store.LoadSnapshot(s.Data)
 		switch {
+		case p.fromFile != nil && s.DatabaseURL != "":
+			p.set(p.fromFile)
 		case snapErr == nil:
 			p.current.Store(snapshot)
 		case !errors.Is(snapErr, fs.ErrNotExist):
@@ -53,19 +59,20 @@ func openPlans(ctx context.Context, s settings, db *store.Store, log *slog.Logge
 	return p, nil
 }
 
-// refresh migrates once, stores the plan of the configuration file if there is
-// one, and loads what is in force.
-func (p *plans) refresh(ctx context.Context, fromFile *dialplan.Plan) error {
+// refresh migrates once, stores the plan of the configuration file once if there
+// is one, and loads what is in force.
+func (p *plans) refresh(ctx context.Context) error {
 	if !p.migrated {
 		if err := p.store.Migrate(ctx); err != nil {
 			return err
 		}
 		p.migrated = true
 	}
-	if fromFile != nil {
-		if err := p.store.ReplacePlan(ctx, fromFile); err != nil {
+	if p.fromFile != nil {
+		if err := p.store.ReplacePlan(ctx, p.fromFile); err != nil {
 			return err
 		}
+		p.fromFile = nil
 	}
 	revision, err := p.store.PlanRevision(ctx)
 	if err != nil {
@@ -106,15 +113,19 @@ func (p *plans) run(ctx context.Context) error {
 }
 
 func (p *plans) follow(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, planPoll)
-	defer cancel()
+	patience := planPoll
 	if !p.migrated {
-		if p.refresh(ctx, nil) == nil {
+		patience = migrationTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if !p.migrated || p.fromFile != nil {
+		if p.refresh(ctx) == nil {
 			p.log.Info("the database is back")
 		}
 		return
 	}
 	if revision, err := p.store.PlanRevision(ctx); err == nil && revision != p.revision {
-		p.refresh(ctx, nil)
+		p.refresh(ctx)
 	}
 }
