@@ -16,6 +16,7 @@ import (
 var settings = []string{
 	"data", "database-url", "http", "public-url", "tls-cert", "tls-key", "acme", "sip", "rtp-ports",
 	"webrtc-udp", "webrtc-tcp", "turn", "turn-secret", "public-ip", "admin-key", "metrics",
+	"opus-complexity", "opus-bitrate", "media-timeout", "drain",
 }
 
 func TestEverySampleIsLoaded(t *testing.T) {

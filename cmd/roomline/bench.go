@@ -11,7 +11,7 @@ type benchCommand struct{ bench.Options }
 
 // Examples shows how the command is used.
 func (*benchCommand) Examples() string {
-	return `  roomline bench                                 50 calls, each with a browser in its room
+	return `  roomline bench                                 # 50 calls, each with a browser in its room
   roomline bench --calls 100 --cps 10 --room phone > report.json
 `
 }

@@ -25,7 +25,7 @@ type demoCommand struct {
 
 // Examples shows how the command is used.
 func (*demoCommand) Examples() string {
-	return "  roomline demo          stays up; open the printed link to join the call\n  roomline demo --once   verifies and exits\n"
+	return "  roomline demo          # stays up; open the printed link to join the call\n  roomline demo --once   # verifies and exits\n"
 }
 
 // demo is a gateway of its own with a phone call in it.

@@ -130,14 +130,11 @@ func (g *gateway) openExchange(context.Context) error {
 	if err != nil {
 		return err
 	}
-	silence, err := time.ParseDuration(g.s.MediaTimeout)
+	silence, drain, err := g.s.times()
 	if err != nil {
-		return fmt.Errorf("--media-timeout %q: expected a duration such as 30s", g.s.MediaTimeout)
+		return err
 	}
-	if g.drain, err = time.ParseDuration(g.s.Drain); err != nil {
-		return fmt.Errorf("--drain %q: expected a duration such as 30s", g.s.Drain)
-	}
-	if silence == 0 {
+	if g.drain = drain; silence == 0 {
 		silence = -1
 	}
 	g.exchange = &bridge.Exchange{

@@ -48,15 +48,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 // 0 for success, 1 for a failure, 2 for a command line that makes no sense.
 func run(args []string) int {
 	var c commands
-	parser, err := kong.New(&c,
-		kong.Name("roomline"),
-		kong.Description("Phone lines in, WebRTC rooms out.\n\nStart with: roomline demo"),
-		kong.UsageOnError(),
-		kong.Vars{"version": version},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.Help(helpWithExamples),
-		kong.Resolvers(fileSettings(args)),
-	)
+	parser, err := newParser(&c, args)
 	if err != nil {
 		return fail(err, 2)
 	}
@@ -75,6 +67,24 @@ func run(args []string) int {
 		return fail(err, 1)
 	}
 	return 0
+}
+
+// newParser makes the command line's parser; args are only looked at for --config.
+func newParser(c *commands, args []string) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("roomline"),
+		kong.Description("Phone lines in, WebRTC rooms out."),
+		kong.Vars{"version": version},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Help(helpWithExamples),
+		kong.Resolvers(readConfig(args)),
+	)
+}
+
+// Examples shows where to begin.
+func (*commands) Examples() string {
+	return "  roomline demo                             # the main job in one command\n" +
+		"  roomline serve --config roomline.yaml\n  roomline call +15551234567 --room lobby\n"
 }
 
 // bound is what commands are given.
@@ -104,6 +114,11 @@ func helpWithExamples(options kong.HelpOptions, ctx *kong.Context) error {
 		return err
 	}
 	node := ctx.Selected()
+	for _, step := range ctx.Path { // a command that only holds others is not selected
+		if node == nil && step.Command == ctx.Path[len(ctx.Path)-1].Command {
+			node = step.Node()
+		}
+	}
 	if node == nil || !node.Target.CanAddr() {
 		return nil
 	}

@@ -13,6 +13,12 @@ type phoneCommand struct {
 	Answer phoneAnswer `cmd:"" help:"Wait for calls, answer them, report."`
 }
 
+// Examples shows how the commands are used.
+func (*phoneCommand) Examples() string {
+	return "  roomline phone dial sip:lobby@127.0.0.1:5060 --play speech --record heard.wav --duration 10s\n" +
+		"  roomline phone answer --listen 127.0.0.1:5070 --play speech\n"
+}
+
 type phoneDial struct{ phone.DialCommand }
 
 // Run calls.

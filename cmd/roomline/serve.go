@@ -68,6 +68,11 @@ type migrateCommand struct {
 	Status migrateStatus `cmd:"" help:"Show the steps of the schema."`
 }
 
+// Examples shows how the commands are used.
+func (*migrateCommand) Examples() string {
+	return "  roomline migrate up\n  roomline migrate status --database-url postgres://roomline@db.example/roomline\n"
+}
+
 type databaseFlags struct {
 	DatabaseURL string `env:"ROOMLINE_DATABASE_URL" placeholder:"URL" help:"postgres://…; default: SQLite in the data folder."`
 	Data        string `env:"ROOMLINE_DATA" default:"./data" placeholder:"DIR" help:"Data folder."`
@@ -81,6 +86,11 @@ func (d *databaseFlags) open(ctx context.Context) (*store.Store, error) {
 }
 
 type migrateUp struct{ databaseFlags }
+
+// Examples shows how the command is used.
+func (*migrateUp) Examples() string {
+	return "  roomline migrate up\n  roomline migrate up --database-url postgres://roomline@db.example/roomline\n"
+}
 
 // Run migrates.
 func (m *migrateUp) Run(b *bound) error {
@@ -96,6 +106,9 @@ func (m *migrateUp) Run(b *bound) error {
 }
 
 type migrateStatus struct{ databaseFlags }
+
+// Examples shows how the command is used.
+func (*migrateStatus) Examples() string { return "  roomline migrate status --data ./data\n" }
 
 // Run prints the steps.
 func (m *migrateStatus) Run(b *bound) error {

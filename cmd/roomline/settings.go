@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
@@ -79,8 +80,32 @@ func (s *settings) Validate() error {
 	if _, err := s.publicIP(); err != nil {
 		return err
 	}
-	_, err := s.sipAddrs()
+	if _, err := s.sipAddrs(); err != nil {
+		return err
+	}
+	for flag, addr := range map[string]string{"--http": s.HTTP, "--webrtc-udp": s.WebRTCUDP, "--webrtc-tcp": s.WebRTCTCP, "--metrics": s.Metrics} {
+		if _, _, err := net.SplitHostPort(addr); err != nil && addr != "" {
+			return fmt.Errorf("%s %q: expected ADDRESS:PORT", flag, addr)
+		}
+	}
+	if _, _, err := s.times(); err != nil {
+		return err
+	}
+	_, err := s.filePlan()
 	return err
+}
+
+// times reads --media-timeout and --drain.
+func (s *settings) times() (mediaTimeout, drain time.Duration, err error) {
+	mediaTimeout, err = time.ParseDuration(s.MediaTimeout)
+	if err != nil || mediaTimeout < 0 {
+		return 0, 0, fmt.Errorf("--media-timeout %q: expected a duration such as 30s, or 0 for never", s.MediaTimeout)
+	}
+	drain, err = time.ParseDuration(s.Drain)
+	if err != nil || drain < 0 {
+		return 0, 0, fmt.Errorf("--drain %q: expected a duration such as 30s", s.Drain)
+	}
+	return mediaTimeout, drain, nil
 }
 
 // rtpRange reads --rtp-ports.
@@ -152,19 +177,42 @@ func settingKeys() []string {
 	return keys
 }
 
-// fileSettings makes kong look into the --config file for what the command line
-// and the environment leave open.
-func fileSettings(args []string) kong.Resolver {
+// configFile gives kong what the --config file says about settings that the
+// command line and the environment leave open.
+type configFile struct {
+	values  map[string]any
+	failure error // of reading it
+	serving bool  // the command is serve, which is the one that reads it
+}
+
+func readConfig(args []string) *configFile {
 	values, err := readSettings(configPath(args))
-	return kong.ResolverFunc(func(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
-		if err != nil || parent.Node() == nil || parent.Node().Name != "serve" {
-			return nil, err
+	return &configFile{values: values, failure: err}
+}
+
+// Resolve implements kong.Resolver.
+func (f *configFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	if parent.Node() == nil || parent.Node().Name != "serve" {
+		return nil, nil
+	}
+	f.serving = true
+	for _, env := range flag.Envs {
+		if _, set := os.LookupEnv(env); set {
+			return nil, nil
 		}
-		if v, ok := values[flag.Name]; ok {
-			return v, nil
-		}
-		return values[strings.ReplaceAll(flag.Name, "-", "_")], nil
-	})
+	}
+	if v, ok := f.values[flag.Name]; ok {
+		return v, nil
+	}
+	return f.values[strings.ReplaceAll(flag.Name, "-", "_")], nil
+}
+
+// Validate implements kong.Resolver: here a failure is not blamed on some flag.
+func (f *configFile) Validate(*kong.Application) error {
+	if f.serving {
+		return f.failure
+	}
+	return nil
 }
 
 // configPath finds --config before kong has parsed anything.
@@ -200,15 +248,20 @@ func readSettings(path string) (map[string]any, error) {
 		if !known[k] && !planKeys[k] {
 			return nil, fmt.Errorf("%s: unknown setting %q; `roomline serve --help` lists all", path, k)
 		}
-		if list, ok := v.([]any); ok && known[k] {
-			all[k] = joined(list)
+		if known[k] {
+			all[k] = asText(v)
 		}
 	}
 	return all, nil
 }
 
-// joined writes a YAML list the way kong reads repeated flags.
-func joined(list []any) string {
+// asText writes a YAML value as the command line would have it: a list the way
+// kong reads repeated flags.
+func asText(v any) string {
+	list, ok := v.([]any)
+	if !ok {
+		return fmt.Sprint(v)
+	}
 	parts := make([]string, len(list))
 	for i, v := range list {
 		parts[i] = fmt.Sprint(v)
