@@ -12,6 +12,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/transcode"
 )
 
 // metrics is what /metrics shows, in a registry of its own. Labels have few
@@ -78,7 +79,7 @@ func newMetrics(s *Server, portsInUse func() int) *metrics {
 		gauge("roomline_spool_backlog", "Records that wait for the store.", func() float64 { return float64(s.backlog.Backlog()) })
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "roomline_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": s.version, "go": runtime.Version()}})
+		ConstLabels: prometheus.Labels{"version": s.version, "go": runtime.Version(), "engine": transcode.Engine()}})
 	build.Set(1)
 	m.registry.MustRegister(build)
 	return m
