@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
-	"strconv"
 	"sync"
 	"time"
 
@@ -15,13 +13,15 @@ import (
 
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/webrtc"
+	"github.com/roomline/roomline/media/webrtc/whip"
 )
 
 // browser is our end of a room leg: what a page or a WHIP client would be. It
 // speaks and listens over DTLS-SRTP.
 type browser struct {
-	engines   []*webrtc.Engine
-	speaks    *webrtc.OutTrack
+	engine    *webrtc.Engine // nil for WHIP
+	sessions  []*whip.Client // WHIP's
+	speaks    media.Writer
 	rateHz    int // to encode at: what the gateway asked for, 48000 if nothing
 	connected chan struct{}
 	once      sync.Once
@@ -62,16 +62,16 @@ func (g *gateway) join(ctx context.Context, kind, room string, heard func(*media
 }
 
 // peer makes a peer with a port of its own, as every browser has.
-func (b *browser) peer(ctx context.Context, speaking bool, heard func(*media.Packet)) (*webrtc.Peer, error) {
+func (b *browser) peer(ctx context.Context, heard func(*media.Packet)) (*webrtc.Peer, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	e, err := webrtc.NewEngine(ctx, webrtc.Config{UDPAddr: "127.0.0.1:0", Log: quiet})
 	if err != nil {
 		return nil, err
 	}
-	b.engines = append(b.engines, e)
+	b.engine = e
 	return e.NewPeer(webrtc.PeerConfig{
 		OnState: func(s webrtc.State) {
-			if s == webrtc.Connected && speaking {
+			if s == webrtc.Connected {
 				b.once.Do(func() { close(b.connected) })
 			}
 		},
@@ -83,53 +83,22 @@ func (b *browser) peer(ctx context.Context, speaking bool, heard func(*media.Pac
 	})
 }
 
-// whip publishes with one peer and listens with another.
+// whip publishes with one session and listens with another.
 func (b *browser) whip(ctx context.Context, g *gateway, room, token string, heard func(*media.Packet)) error {
 	url := "http://" + g.http + "/v1/rooms/" + room
-	speaker, err := b.peer(ctx, true, nil)
+	speaker, err := whip.Publish(ctx, url+"/whip", token)
 	if err != nil {
 		return err
 	}
-	if b.speaks, err = speaker.AddTrack(webrtc.Audio, media.Opus, "mic", "bench"); err != nil {
-		return err
-	}
-	if err := b.exchange(ctx, g, speaker, url+"/whip", token); err != nil {
-		return err
-	}
-	listener, err := b.peer(ctx, false, heard)
+	b.sessions = append(b.sessions, speaker)
+	b.speaks, b.rateHz = speaker, speaker.PlaybackRate()
+	listener, err := whip.Listen(ctx, url+"/whep", token, heard)
 	if err != nil {
 		return err
 	}
-	if err := listener.Receive(webrtc.Audio); err != nil {
-		return err
-	}
-	return b.exchange(ctx, g, listener, url+"/whep", token)
-}
-
-// exchange posts an offer and takes the answer, RFC 9725 section 4.2.
-func (b *browser) exchange(ctx context.Context, g *gateway, p *webrtc.Peer, url, token string) error {
-	offer, err := p.CreateOffer(false)
-	if err != nil {
-		return err
-	}
-	answer, err := g.post(ctx, url, "application/sdp", token, []byte(offer))
-	if err != nil {
-		return err
-	}
-	b.obey(string(answer))
-	return p.AcceptAnswer(string(answer))
-}
-
-var playbackRate = regexp.MustCompile(`maxplaybackrate=(\d+)`)
-
-// obey takes the rate that the gateway wants to hear, as browsers do (RFC 7587
-// section 6.1).
-func (b *browser) obey(sdp string) {
-	if m := playbackRate.FindStringSubmatch(sdp); m != nil {
-		if hz, err := strconv.Atoi(m[1]); err == nil && (hz == 8000 || hz == 16000) {
-			b.rateHz = hz
-		}
-	}
+	b.sessions = append(b.sessions, listener)
+	b.once.Do(func() { close(b.connected) })
+	return nil
 }
 
 // signal is every message of the room's WebSocket that matters here.
@@ -143,13 +112,15 @@ type signal struct {
 
 // web joins over the room's WebSocket with one peer for both directions.
 func (b *browser) web(ctx context.Context, g *gateway, room, token string, heard func(*media.Packet)) error {
-	p, err := b.peer(ctx, true, heard)
+	p, err := b.peer(ctx, heard)
 	if err != nil {
 		return err
 	}
-	if b.speaks, err = p.AddTrack(webrtc.Audio, media.Opus, "mic", "bench"); err != nil {
+	track, err := p.AddTrack(webrtc.Audio, media.Opus, "mic", "bench")
+	if err != nil {
 		return err
 	}
+	b.speaks = track
 	b.socket, _, err = websocket.Dial(ctx, "ws://"+g.http+"/v1/rooms/"+room+"/ws", nil)
 	if err != nil {
 		return err
@@ -191,7 +162,7 @@ func (b *browser) listenFor(ctx context.Context, p *webrtc.Peer, last string) er
 func (b *browser) handle(ctx context.Context, p *webrtc.Peer, s signal) error {
 	switch s.Type {
 	case "offer":
-		b.obey(s.SDP)
+		b.rateHz = whip.PlaybackRate(s.SDP)
 		answer, err := p.AcceptOffer(ctx, s.SDP)
 		if err != nil {
 			return err
@@ -223,7 +194,10 @@ func (b *browser) close() {
 		_ = b.socket.CloseNow()
 	}
 	b.wait.Wait()
-	for _, e := range b.engines {
-		_ = e.Close()
+	for _, c := range b.sessions {
+		c.Close()
+	}
+	if b.engine != nil {
+		_ = b.engine.Close()
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -27,6 +29,7 @@ type Client struct {
 	out      *webrtc.OutTrack // publishing only
 	token    string
 	resource string // where DELETE ends the session
+	rateHz   int
 	up       chan struct{}
 	once     sync.Once
 }
@@ -107,8 +110,25 @@ func (c *Client) negotiate(ctx context.Context, endpoint string) error {
 	if at, err := base.Parse(location); err == nil && location != "" {
 		c.resource = at.String()
 	}
+	c.rateHz = PlaybackRate(string(answer))
 	return c.peer.AcceptAnswer(string(answer))
 }
+
+var playbackRate = regexp.MustCompile(`maxplaybackrate=(\d{4,5})`)
+
+// PlaybackRate is the sampling rate in Hz above which an SDP says that sound is
+// not heard (RFC 7587 section 6.1): what to encode Opus at. 48000 when it is silent.
+func PlaybackRate(sdp string) int {
+	if m := playbackRate.FindStringSubmatch(sdp); m != nil {
+		if hz, err := strconv.Atoi(m[1]); err == nil && (hz == 8000 || hz == 16000) {
+			return hz
+		}
+	}
+	return 48000
+}
+
+// PlaybackRate is what the server wants a published track to be encoded at, in Hz.
+func (c *Client) PlaybackRate() int { return c.rateHz }
 
 func (c *Client) do(req *http.Request, want int) (body []byte, location string, err error) {
 	req.Header.Set("Authorization", "Bearer "+c.token)
