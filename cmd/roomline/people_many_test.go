@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,40 +46,30 @@ func TestEveryoneHearsEveryoneElseAndNobodyThemselves(t *testing.T) {
 	annID, bobID := dana.arrives("ann").ID, dana.arrives("bob").ID
 	h.roads("lobby", bridge.KindPhone, "mixed")
 
-	has := func(who string, pcm []int16, rateHz int, freqHz float64, there bool) {
-		t.Helper()
-		level := media.ToneLevel(pcm, rateHz, freqHz)
-		t.Logf("%s: %.0f Hz at %.1f dBov", who, freqHz, level)
-		switch {
-		case there && math.Abs(level+20) > 1:
-			t.Errorf("%s: %.0f Hz at %.1f dBov, want -20 within 1 dB", who, freqHz, level)
-		case !there && level > -70:
-			t.Errorf("%s: %.0f Hz at %.1f dBov, want at least 50 dB below what was said", who, freqHz, level)
+	dana.startHearing(annID, bobID)
+	// The jitter buffers of the mix may still be settling, which turns the phase
+	// of a tone: each tone has to be heard for one whole second.
+	both := func(call *phone.Call, other float64) func() bool {
+		return func() bool {
+			pcm := call.Heard()
+			pcm = pcm[max(0, len(pcm)-media.NarrowbandHz):]
+			a, b := media.ToneLevel(pcm, media.NarrowbandHz, other), media.ToneLevel(pcm, media.NarrowbandHz, danaHz)
+			return math.Abs(a+20) < 1 && math.Abs(b+20) < 1
 		}
 	}
-	page := dana.hear(3*time.Second, annID, bobID)
-	lastSecond := func(h *heard) ([]int16, int) { return h.pcm[len(h.pcm)-h.rateHz:], h.rateHz }
-	for _, c := range []struct {
-		who        string
-		call       *phone.Call
-		own, other float64
-	}{{"ann's phone", ann, annHz, bobHz}, {"bob's phone", bob, bobHz, annHz}} {
-		pcm := c.call.Heard()
-		pcm = pcm[len(pcm)-media.NarrowbandHz:]
-		has(c.who, pcm, media.NarrowbandHz, c.other, true)
-		has(c.who, pcm, media.NarrowbandHz, danaHz, true)
-		has(c.who, pcm, media.NarrowbandHz, c.own, false)
-	}
-	pcm, rate := lastSecond(page[annID])
-	has("the page, from ann", pcm, rate, annHz, true)
-	has("the page, from ann", pcm, rate, bobHz, false)
-	has("the page, from ann", pcm, rate, danaHz, false)
-	pcm, rate = lastSecond(page[bobID])
-	has("the page, from bob", pcm, rate, bobHz, true)
-	has("the page, from bob", pcm, rate, annHz, false)
-	has("the page, from bob", pcm, rate, danaHz, false)
-	pcm, rate = lastSecond(page["us"])
-	has("the page's microphone", pcm, rate, danaHz, true)
+	h.until("ann hears bob and dana", both(ann, bobHz))
+	h.until("bob hears ann and dana", both(bob, annHz))
+	page := dana.heardAll(3*time.Second, annID, bobID)
+	annHeard, bobHeard := &heard{rateHz: media.NarrowbandHz, pcm: ann.Heard()}, &heard{rateHz: media.NarrowbandHz, pcm: bob.Heard()}
+	annHeard.lacks(t, "ann's phone", annHz)
+	bobHeard.lacks(t, "bob's phone", bobHz)
+	page[annID].has(t, "the page, from ann", annHz)
+	page[annID].lacks(t, "the page, from ann", bobHz)
+	page[annID].lacks(t, "the page, from ann", danaHz)
+	page[bobID].has(t, "the page, from bob", bobHz)
+	page[bobID].lacks(t, "the page, from bob", annHz)
+	page[bobID].lacks(t, "the page, from bob", danaHz)
+	page["us"].has(t, "the page's microphone", danaHz)
 
 	// The page shows who speaks, each in their own row.
 	dana.Wait(t, speaks(annID, true)+" && "+speaks(bobID, true))
@@ -88,6 +79,42 @@ func TestEveryoneHearsEveryoneElseAndNobodyThemselves(t *testing.T) {
 	bob.Speak(nil)
 	dana.Wait(t, speaks(annID, true)+" && "+speaks(bobID, false))
 	dana.Clean(t, h.url())
+}
+
+// has expects a second with the tone at -20 dBov, within 1 dB.
+func (h *heard) has(t *testing.T, who string, freqHz float64) {
+	t.Helper()
+	best := math.Inf(-1)
+	for _, level := range h.levels(freqHz) {
+		if math.Abs(level+20) < math.Abs(best+20) {
+			best = level
+		}
+	}
+	t.Logf("%s: %.0f Hz at %.1f dBov", who, freqHz, best)
+	if math.Abs(best+20) > 1 {
+		t.Errorf("%s: %.0f Hz at %.1f dBov, want -20 within 1 dB", who, freqHz, best)
+	}
+}
+
+// lacks expects the tone at least 50 dB below what was said. A second in which
+// another tone begins, or turns its phase, has a little of every frequency.
+func (h *heard) lacks(t *testing.T, who string, freqHz float64) {
+	t.Helper()
+	levels := h.levels(freqHz)
+	slices.Sort(levels)
+	usual, loudest := levels[len(levels)/2], levels[len(levels)-1]
+	t.Logf("%s: %.0f Hz at %.1f dBov, at most %.1f", who, freqHz, usual, loudest)
+	if usual > -70 || loudest > -60 {
+		t.Errorf("%s: %.0f Hz at %.1f dBov, at most %.1f; want at least 50 dB below what was said", who, freqHz, usual, loudest)
+	}
+}
+
+// levels are the tone's in every second.
+func (h *heard) levels(freqHz float64) (all []float64) {
+	for at := len(h.pcm) - h.rateHz; at >= 0; at -= h.rateHz {
+		all = append(all, media.ToneLevel(h.pcm[at:at+h.rateHz], h.rateHz, freqHz))
+	}
+	return all
 }
 
 // speaks is whether the page shows somebody as speaking.
