@@ -26,7 +26,13 @@ type sipPeer struct {
 // newPeer makes a peer on UDP that sends to the gateway.
 func (h *house) newPeer() *sipPeer {
 	h.t.Helper()
-	sock, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	return h.newPeerAt("127.0.0.1")
+}
+
+// newPeerAt makes one with an address of its own.
+func (h *house) newPeerAt(ip string) *sipPeer {
+	h.t.Helper()
+	sock, err := net.ListenPacket("udp4", ip+":0")
 	if err != nil {
 		h.t.Fatal(err)
 	}
