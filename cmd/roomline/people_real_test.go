@@ -79,10 +79,15 @@ type way struct {
 	phrases  []string
 }
 
-// talksWith records both directions between the page and a caller's wire.
+// talksWith records both directions between the page and a caller's wire, which
+// is the gateway's socket: the phone's own buffers are not in the delays. Those
+// of Chromium are. To the page: our encoder's look-ahead of 6.5 ms, its jitter
+// buffer, which grows on a busy machine, and a block of 10 ms to play. From it:
+// the packet of 20 ms that it fills, and the 6.5 ms of its own encoder.
 func (v *visitor) talksWith(t *testing.T, net *wire, p bridge.ParticipantRecord, d time.Duration) (in, out *way) {
 	t.Helper()
 	all := v.hear(d, p.ID)
+	t.Logf("Chromium's jitter buffer holds %.1f ms on average", chromium.Evaluate[float64](t, v.Page, "ear.buffered()"))
 	coming, going := net.streams(false), net.streams(true)
 	if len(coming) != 1 || len(going) != 1 {
 		t.Fatalf("%d streams came from the phone, %d went to it", len(coming), len(going))

@@ -29,7 +29,7 @@
     return track?.readyState === "live" && [...document.querySelectorAll("audio")].some((a) => !a.paused && a.srcObject?.getTracks().includes(track));
   };
 
-  // A track is read by one reader for ever: Chromium gives a second one nothing.
+  // A track has one reader as long as it lives; recordings come and go.
   const readers = new Map();
   const read = async (track, state) => {
     const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
@@ -59,6 +59,15 @@
   ear.listen = (who) => record(who, ear.tracks.get(`audio ${who}`));
   ear.listenToUs = () => record("us", ear.microphone);
   ear.seconds = (name) => { const r = ear.kept.get(name); return r?.rate ? r.frames / r.rate : 0; };
+
+  /** What the browser's jitter buffer holds back now, in ms: of the stream that came last. */
+  ear.buffered = async () => {
+    let newest = { lastPacketReceivedTimestamp: 0, jitterBufferDelay: 0, jitterBufferEmittedCount: 1 };
+    for (const s of (await ear.pcs.at(-1).getStats()).values()) {
+      if (s.type === "inbound-rtp" && s.kind === "audio" && s.lastPacketReceivedTimestamp > newest.lastPacketReceivedTimestamp) newest = s;
+    }
+    return (1000 * newest.jitterBufferDelay) / newest.jitterBufferEmittedCount;
+  };
 
   /** What was written down: the sound as base64 of 16-bit samples. */
   ear.told = (name) => {
