@@ -281,6 +281,7 @@ func TestPeerDefect14Glare(t *testing.T) {
 	sound, w := newRTPPeer(t), h.newPeer()
 	d, ok := w.call("lobby", sound.port())
 	id := h.exchange.Calls()[0].ID
+	h.awaitState(id, bridge.StateActive)
 	held := make(chan int, 1)
 	go func() { held <- h.ask("POST", "/v1/calls/"+id+"/hold", "{}", nil) }()
 	ours := w.request("INVITE")
