@@ -65,7 +65,7 @@ func TestReadDoesNotAllocate(t *testing.T) {
 	wait(t, "the end of the track", hs.ends)
 	raw := []byte{0x80, 111, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4}
 	now := time.Now()
-	if n := testing.AllocsPerRun(1000, func() { in.read(raw, now) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { in.read(raw, media.Opus, now) }); n != 0 {
 		t.Errorf("%v allocations per packet", n)
 	}
 }

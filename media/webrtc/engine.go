@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
 	pion "github.com/pion/webrtc/v4"
 
 	"github.com/roomline/roomline/media"
@@ -27,13 +28,15 @@ const socketBuffer = 4 << 20
 // A server tells the Peers behind its port apart by their addresses. So a
 // client needs an Engine for each of its Peers to the same server.
 type Engine struct {
-	cfg         Config
-	api         *pion.API
-	certificate pion.Certificate
-	udp         ice.UDPMux
-	udpAddr     netip.AddrPort
-	tcp         ice.TCPMux
-	tcpAddr     netip.AddrPort
+	cfg          Config
+	settings     pion.SettingEngine // what APIs are made of: each Peer has its own
+	codecs       *pion.MediaEngine
+	interceptors *interceptor.Registry
+	certificate  pion.Certificate
+	udp          ice.UDPMux
+	udpAddr      netip.AddrPort
+	tcp          ice.TCPMux
+	tcpAddr      netip.AddrPort
 
 	mu     sync.Mutex
 	closed bool
@@ -75,7 +78,7 @@ func (e *Engine) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.buildAPI()
+	return e.prepareAPI()
 }
 
 func (e *Engine) openUDP(ctx context.Context) error {
@@ -131,22 +134,25 @@ func (e *Engine) openTCP(ctx context.Context) error {
 	return nil
 }
 
-func (e *Engine) buildAPI() error {
-	settings, err := e.settings()
-	if err != nil {
+func (e *Engine) prepareAPI() (err error) {
+	if e.settings, err = e.makeSettings(); err != nil {
 		return err
 	}
-	codecs, err := mediaEngine()
-	if err != nil {
+	if e.codecs, err = mediaEngine(); err != nil {
 		return fmt.Errorf("register codecs: %w", err)
 	}
-	interceptors, err := interceptorRegistry()
-	if err != nil {
+	if e.interceptors, err = interceptorRegistry(); err != nil {
 		return fmt.Errorf("register interceptors: %w", err)
 	}
-	e.api = pion.NewAPI(pion.WithSettingEngine(settings), pion.WithMediaEngine(codecs),
-		pion.WithInterceptorRegistry(interceptors))
 	return nil
+}
+
+// api is for one Peer, as pion asks its settings for buffers without saying whose.
+func (e *Engine) api(in *streams) *pion.API {
+	settings := e.settings
+	settings.BufferFactory = in.buffer
+	return pion.NewAPI(pion.WithSettingEngine(settings), pion.WithMediaEngine(e.codecs),
+		pion.WithInterceptorRegistry(e.interceptors))
 }
 
 // Addr is the address of the UDP port.
@@ -163,7 +169,8 @@ func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
 	if cfg.Log == nil {
 		cfg.Log = e.cfg.Log
 	}
-	pc, err := e.api.NewPeerConnection(pion.Configuration{
+	in := newStreams(cfg.Log)
+	pc, err := e.api(in).NewPeerConnection(pion.Configuration{
 		ICEServers:   pionServers(e.cfg.ICEServers),
 		BundlePolicy: pion.BundlePolicyMaxBundle,
 		Certificates: []pion.Certificate{e.certificate},
@@ -171,7 +178,7 @@ func (e *Engine) NewPeer(cfg PeerConfig) (*Peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a peer connection: %w", err)
 	}
-	p := newPeer(e, pc, cfg)
+	p := newPeer(e, pc, in, cfg)
 	if !e.remember(p) {
 		_ = p.Close()
 		return nil, ErrClosed

@@ -28,8 +28,13 @@ type InTrack struct {
 	codec    atomic.Uint32
 	onPacket atomic.Pointer[func(*media.Packet)]
 
-	header pionrtp.Header // of the reading goroutine
-	packet media.Packet   // of the reading goroutine
+	stream *stream
+
+	// What follows is guarded by stream.mu: packets come from two goroutines.
+	header pionrtp.Header
+	packet media.Packet
+	types  [128]media.Codec // by payload type, as far as known
+	known  [128]bool
 
 	mu       sync.Mutex
 	received receivedStats
@@ -50,7 +55,8 @@ func (t *InTrack) Kind() Kind { return kindOf(t.remote.Kind()) }
 // Codec is the codec of the last packet with sound or pictures.
 func (t *InTrack) Codec() media.Codec { return media.Codec(t.codec.Load()) }
 
-// Receive sets who gets the packets, called by the goroutine that reads them; nil drops them.
+// Receive sets who gets the packets, one at a time, called by the goroutine that
+// reads or decrypts them; nil drops them.
 func (t *InTrack) Receive(onPacket func(*media.Packet)) {
 	if onPacket == nil {
 		t.onPacket.Store(nil)
@@ -62,7 +68,10 @@ func (t *InTrack) Receive(onPacket func(*media.Packet)) {
 // trackFound runs a remote track from its first packet to its end, in the
 // goroutine that pion made for it.
 func (p *Peer) trackFound(remote *pion.TrackRemote, receiver *pion.RTPReceiver) {
-	t := &InTrack{peer: p, remote: remote, receiver: receiver}
+	t := &InTrack{peer: p, remote: remote, receiver: receiver, stream: p.streams.find(uint32(remote.SSRC()))}
+	if t.stream == nil {
+		return // it has ended already
+	}
 	c := remote.Codec()
 	t.codec.Store(uint32(codecOf(c.RTPCodecCapability)))
 	t.received.clockRate = c.ClockRate
@@ -92,15 +101,19 @@ func (p *Peer) trackEnded(t *InTrack) {
 	}
 }
 
-// readLoop reads until the stream ends.
+// readLoop reads until the stream ends. When it has caught up, sound comes
+// without it, and it reads only what pion has to look at.
 func (t *InTrack) readLoop() {
+	defer t.stream.detach()
+	attached := t.Kind() == Video // never
 	buf := make([]byte, maxPacket)
 	for failures := 0; failures < 100; {
 		n, _, err := t.remote.Read(buf)
 		switch {
 		case err == nil:
 			failures = 0
-			t.read(buf[:n], time.Now())
+			t.readQueued(buf[:n], time.Now())
+			attached = attached || t.stream.attach(t)
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe):
 			return
 		default: // an unknown payload type, a malformed extension
@@ -112,8 +125,20 @@ func (t *InTrack) readLoop() {
 	}
 }
 
+// readQueued is read for a packet that pion has looked at, and learns what its
+// payload type means.
+func (t *InTrack) readQueued(raw []byte, now time.Time) {
+	codec := codecOf(t.remote.Codec().RTPCodecCapability)
+	t.stream.mu.Lock()
+	defer t.stream.mu.Unlock()
+	if len(raw) > 1 {
+		t.types[raw[1]&0x7f], t.known[raw[1]&0x7f] = codec, true
+	}
+	t.read(raw, codec, now)
+}
+
 // read parses one RTP packet and passes it on.
-func (t *InTrack) read(raw []byte, now time.Time) {
+func (t *InTrack) read(raw []byte, codec media.Codec, now time.Time) {
 	offset, err := t.header.Unmarshal(raw)
 	if err != nil {
 		return
@@ -122,7 +147,6 @@ func (t *InTrack) read(raw []byte, now time.Time) {
 	if t.header.Padding && end > offset { // RFC 3550 section 5.1: the last byte counts the padding
 		end -= int(raw[end-1])
 	}
-	codec := codecOf(t.remote.Codec().RTPCodecCapability)
 	if end < offset || codec == media.NoCodec {
 		return
 	}

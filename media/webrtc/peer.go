@@ -18,9 +18,10 @@ type Peer struct {
 	cfg    PeerConfig
 	log    *slog.Logger
 
-	stop  chan struct{} // closed by Close
-	done  chan struct{} // closed when Close has finished
-	loops sync.WaitGroup
+	streams *streams
+	stop    chan struct{} // closed by Close
+	done    chan struct{} // closed when Close has finished
+	loops   sync.WaitGroup
 
 	negotiating sync.Mutex // one description at a time; held across pion's calls
 
@@ -37,9 +38,9 @@ type Peer struct {
 	state   State
 }
 
-func newPeer(e *Engine, pc *pion.PeerConnection, cfg PeerConfig) *Peer {
+func newPeer(e *Engine, pc *pion.PeerConnection, in *streams, cfg PeerConfig) *Peer {
 	p := &Peer{
-		engine: e, pc: pc, cfg: cfg, log: cfg.Log, ins: make(map[*InTrack]struct{}),
+		engine: e, pc: pc, cfg: cfg, log: cfg.Log, streams: in, ins: make(map[*InTrack]struct{}),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	pc.OnConnectionStateChange(func(pion.PeerConnectionState) { p.run("state", p.stateChanged) })

@@ -9,8 +9,8 @@ import (
 	pion "github.com/pion/webrtc/v4"
 )
 
-// settings is all that we ask of pion that is not a codec or an interceptor.
-func (e *Engine) settings() (pion.SettingEngine, error) {
+// makeSettings is all that we ask of pion that is not a codec or an interceptor.
+func (e *Engine) makeSettings() (pion.SettingEngine, error) {
 	s := pion.SettingEngine{LoggerFactory: loggers{e.cfg.Log}}
 	s.SetLite(e.cfg.ICELite)
 	s.SetICEUDPMux(e.udp)
