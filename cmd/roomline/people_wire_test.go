@@ -105,12 +105,19 @@ func (s stream) sound() *heard {
 		for len(h.pcm) < at+len(p.payload) {
 			h.pcm = append(h.pcm, 0)
 		}
-		for i, b := range p.payload {
-			h.pcm[at+i] = g711.DecodeUlawFrame(b)
-		}
+		copy(h.pcm[at:], p.sound())
 		h.origins = append(h.origins, origin{at, p.at.Add(-samplesAt(at, h.rateHz))})
 	}
 	return h
+}
+
+// sound decodes the packet.
+func (p wirePacket) sound() []int16 {
+	pcm := make([]int16, len(p.payload))
+	for i, b := range p.payload {
+		pcm[i] = g711.DecodeUlawFrame(b)
+	}
+	return pcm
 }
 
 // wiredConn is a socket on the wire.
