@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/phone"
 	"github.com/roomline/roomline/room"
 )
 
@@ -332,4 +333,39 @@ func TestSlowConnectionsAreCutOff(t *testing.T) {
 	t.Logf("the last was cut off after %v", time.Since(began))
 	call.unharmed()
 	call.grownBack()
+}
+
+// Digits may be card numbers: they reach whom they are for, and not the log.
+func TestDigitsArriveAndAreNotLogged(t *testing.T) {
+	h := startHouse(t, "")
+	events := h.follow()
+	c := h.calls(softphone(t, phone.Config{}), "lobby", phone.DialOptions{})
+	var id string
+	h.until("the call is up", func() bool {
+		calls := h.exchange.Calls()
+		if len(calls) == 1 {
+			id = calls[0].ID
+		}
+		return len(calls) == 1 && calls[0].State == bridge.StateActive
+	})
+	const ours, theirs = "8642097531", "1357902468"
+	if status := h.ask("POST", "/v1/calls/"+id+"/dtmf", map[string]any{"digits": ours}, nil); status < 200 || status > 299 {
+		t.Errorf("status %d", status)
+	}
+	h.until("the phone has our digits", func() bool { return c.Report().Digits == ours })
+	if err := c.SendDigits(within(t, 20*time.Second), theirs); err != nil {
+		t.Fatal(err)
+	}
+	h.until("every key is reported once", func() bool {
+		n := 0
+		for _, kind := range events.of(id) {
+			if kind == "dtmf.received" {
+				n++
+			}
+		}
+		return n == len(theirs)
+	})
+	c.Hangup()
+	h.cdrs(1)
+	h.silentAbout(ours, theirs, "digit=", "key=5")
 }
