@@ -60,7 +60,8 @@ func (q *keys) next() (step rtp.DigitStep, ok bool) {
 func (q *keys) write(k *Sink, step rtp.DigitStep, now time.Time) {
 	n := &k.num
 	if q.began.IsZero() {
-		q.start, q.began = n.elapsed(now, int64(media.FrameSamples)*n.rate/media.NarrowbandHz), now
+		q.start, n.debt = n.elapsed(now, int64(media.FrameSamples)*n.rate/media.NarrowbandHz)
+		q.began = now
 	}
 	n.driver = nil
 	p := n.put(q.start, 0, 0, step.Marker, now)

@@ -32,6 +32,7 @@ type numbering struct {
 	length int64  // its duration in clock units
 	at     time.Time
 	begun  bool
+	debt   int64 // how far the stream was behind the clock when it last went by it
 
 	driver *Source   // whose timeline offset translates; nil: the beat
 	offset int64     // position minus source position
@@ -58,13 +59,19 @@ func (n *numbering) next() int64 {
 }
 
 // elapsed is the position that the clock asks for: the last one plus the time
-// since in whole frames of the given length, and never before next.
-func (n *numbering) elapsed(now time.Time, frame int64) int64 {
+// since in whole frames of the given length, never before next, and never with a
+// hole of less than a frame. What that leaves out or adds is carried as debt to
+// the next time, so that the stream stays with the clock in the long run.
+func (n *numbering) elapsed(now time.Time, frame int64) (pos, debt int64) {
 	if !n.begun || frame <= 0 {
-		return n.next()
+		return n.next(), 0
 	}
-	units := int64(now.Sub(n.at)) * n.rate / int64(time.Second)
-	return max(n.next(), n.last+(units+frame/2)/frame*frame)
+	asked := n.last + int64(now.Sub(n.at))*n.rate/int64(time.Second) + n.debt
+	pos = n.next()
+	if ahead := asked - pos; ahead >= frame {
+		pos += ahead / frame * frame
+	}
+	return pos, max(-frame, asked-pos)
 }
 
 // follow numbers a packet of src that stands at position at of src's timeline
@@ -72,16 +79,17 @@ func (n *numbering) elapsed(now time.Time, frame int64) int64 {
 // that were not replaced. ok is false for a packet whose place has been filled.
 func (n *numbering) follow(src *Source, now time.Time, at, length int64, lost int, marker bool) (p place, ok bool) {
 	pos := at + n.offset
+	clock, debt := n.elapsed(now, length)
 	switch {
 	case !n.begun || n.driver != src:
-		pos, lost, marker = n.elapsed(now, length), 0, true
+		pos, n.debt, lost, marker = clock, debt, 0, true
 	case pos < n.next():
 		if n.late(now, time.Duration(n.next()-pos)*time.Second/time.Duration(n.rate)) {
 			return place{}, false
 		}
 		pos, lost = n.next(), 0
-	case pos-n.elapsed(now, length) > int64(timelineJump/time.Second)*n.rate:
-		pos, lost, marker = n.elapsed(now, length), 0, true
+	case pos-clock > int64(timelineJump/time.Second)*n.rate:
+		pos, n.debt, lost, marker = clock, debt, 0, true
 	}
 	n.driver, n.offset, n.stale = src, pos-at, time.Time{}
 	return n.put(pos, length, lost, marker, now), true
@@ -103,7 +111,8 @@ func (n *numbering) late(now time.Time, behind time.Duration) bool {
 func (n *numbering) beat(now time.Time, length int64, resumed bool) place {
 	pos, marker := n.next(), false
 	if !n.begun || n.driver != nil || resumed {
-		pos, marker = n.elapsed(now, length), true
+		pos, n.debt = n.elapsed(now, length)
+		marker = true
 	}
 	n.driver = nil
 	return n.put(pos, length, 0, marker, now)
@@ -112,7 +121,9 @@ func (n *numbering) beat(now time.Time, length int64, resumed bool) place {
 // fill numbers a packet that stands in for a silent driver without taking the
 // stream away from it.
 func (n *numbering) fill(now time.Time, length int64) place {
-	return n.put(n.elapsed(now, length), length, 0, false, now)
+	pos, debt := n.elapsed(now, length)
+	n.debt = debt
+	return n.put(pos, length, 0, false, now)
 }
 
 func (n *numbering) put(pos, length int64, lost int, marker bool, now time.Time) place {

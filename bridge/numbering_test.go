@@ -38,6 +38,32 @@ func TestNumberingNeverRestarts(t *testing.T) {
 	}
 }
 
+func TestNumberingLeavesNoHoleOfLessThanAFrame(t *testing.T) {
+	a, b, now := &Source{}, &Source{}, time.Now()
+	n := newNumbering(8000)
+	last, _ := n.follow(a, now, 0, 160, 0, false)
+	began, holes := last.ts, 0
+	for i := range 40 { // the road changes hands every 30 ms, a frame at a time
+		now = now.Add(30 * time.Millisecond)
+		p, _ := n.follow([]*Source{b, a}[i%2], now, int64(i)*7777, 160, 0, false)
+		switch p.ts - last.ts {
+		case 160:
+		case 320:
+			holes++
+		default:
+			t.Fatalf("a step of %d", p.ts-last.ts)
+		}
+		last = p
+	}
+	if clock := uint32(40 * 240); holes == 0 || clock-(last.ts-began) > 160 {
+		t.Errorf("after %d samples of time the stream is at %d, with %d holes", clock, last.ts-began, holes)
+	}
+	p, _ := n.follow(a, now.Add(39*time.Millisecond), 99999, 160, 0, false)
+	if step := p.ts - last.ts; step > 320 {
+		t.Errorf("39 ms later: a step of %d", step)
+	}
+}
+
 func TestNumberingAfterFillingASilence(t *testing.T) {
 	a, now := &Source{}, time.Now()
 	n := newNumbering(8000)
