@@ -8,9 +8,10 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/roomline/roomline/media"
 )
 
 // polledSocket is a UDP socket that a shared poller reads. It holds the file
@@ -32,7 +33,6 @@ type polledSocket struct {
 // inbox is where one goroutine's packets are read to.
 type inbox struct {
 	buffer [maxPacket + 1]byte // one more, to see what is too long
-	from   unix.RawSockaddrInet6
 }
 
 // newPolledSocket takes conn over if it is a plain UDP socket. weight is how much
@@ -67,15 +67,13 @@ func (s *polledSocket) read(in *inbox) bool {
 	if s.stopped {
 		return false
 	}
-	size := uint32(unsafe.Sizeof(in.from))
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd),
-		uintptr(unsafe.Pointer(&in.buffer)), unsafe.Sizeof(in.buffer), unix.MSG_DONTWAIT,
-		uintptr(unsafe.Pointer(&in.from)), uintptr(unsafe.Pointer(&size)))
+	n, from, errno := media.RecvDatagram(s.fd, in.buffer[:])
 	if errno != 0 {
 		return s.failed(errno)
 	}
 	s.failures = 0
-	s.handler(in.buffer[:n], in.sender(), time.Now())
+	from = netip.AddrPortFrom(from.Addr().WithZone(""), from.Port()) // SDP knows no zones
+	s.handler(in.buffer[:n], from, time.Now())
 	return true
 }
 
@@ -90,49 +88,20 @@ func (s *polledSocket) failed(errno unix.Errno) bool {
 	return false
 }
 
-// sender reads the address that the kernel wrote.
-func (in *inbox) sender() netip.AddrPort {
-	if in.from.Family == unix.AF_INET {
-		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(&in.from))
-		return netip.AddrPortFrom(netip.AddrFrom4(four.Addr), hostOrder(four.Port))
-	}
-	return netip.AddrPortFrom(netip.AddrFrom16(in.from.Addr).Unmap(), hostOrder(in.from.Port))
-}
-
 func (s *polledSocket) send(b []byte, to netip.AddrPort) error {
 	if to.Addr().Is4() == s.six {
 		return fmt.Errorf("%s is not of the socket's family", to.Addr())
 	}
-	var address unix.RawSockaddrInet6
-	size := address4or6(&address, to, s.six)
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if s.fd < 0 {
 		return net.ErrClosed
 	}
-	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL,
-		uintptr(unsafe.Pointer(&address)), size)
-	if errno != 0 {
+	if errno := media.SendDatagram(s.fd, b, to, s.six); errno != 0 {
 		return fmt.Errorf("send to UDP socket: %w", errno)
 	}
 	return nil
 }
-
-// address4or6 writes an address as a socket of that family wants it.
-func address4or6(a *unix.RawSockaddrInet6, to netip.AddrPort, six bool) (size uintptr) {
-	if six {
-		a.Family, a.Port, a.Addr = unix.AF_INET6, hostOrder(to.Port()), to.Addr().As16()
-		return unsafe.Sizeof(*a)
-	}
-	four := (*unix.RawSockaddrInet4)(unsafe.Pointer(a))
-	four.Family, four.Port, four.Addr = unix.AF_INET, hostOrder(to.Port()), to.Addr().As4()
-	return unsafe.Sizeof(*four)
-}
-
-// hostOrder swaps a port between network and host order on the little-endian
-// machines that this file is built for.
-func hostOrder(port uint16) uint16 { return port<<8 | port>>8 }
 
 // stopReading waits for the handler, which is why it must not be called from it.
 func (s *polledSocket) stopReading() {

@@ -101,7 +101,7 @@ func (e *Engine) openUDP(ctx context.Context) error {
 		_ = conn.Close()
 		return fmt.Errorf("WebRTC UDP socket: %w", err)
 	}
-	e.udp = pion.NewICEUDPMux(quietLogger{e.cfg.Log, "ice-udp"}, conn)
+	e.udp = pion.NewICEUDPMux(quietLogger{e.cfg.Log, "ice-udp"}, quick(conn))
 	return nil
 }
 

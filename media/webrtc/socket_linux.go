@@ -1,0 +1,99 @@
+//go:build linux && (amd64 || arm64 || riscv64)
+
+package webrtc
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/roomline/roomline/media"
+)
+
+// quickSocket is a UDP socket whose packets are read and written by
+// [media.RecvDatagram] and [media.SendDatagram]. All else, waiting too, is
+// the affair of net.UDPConn. It implements ice.AddrPortReaderWriter, by which
+// pion avoids to allocate addresses.
+type quickSocket struct {
+	*net.UDPConn
+	raw       syscall.RawConn
+	six       bool
+	transfers sync.Pool
+}
+
+// transfer is one packet on its way, kept for the next so that none allocates.
+type transfer struct {
+	b          []byte
+	peer       netip.AddrPort
+	n          int
+	errno      unix.Errno
+	recv, send func(fd uintptr) (done bool)
+}
+
+// quick makes the packets of a plain UDP socket cheaper.
+func quick(conn net.PacketConn) net.PacketConn {
+	c, ok := conn.(*net.UDPConn)
+	if !ok {
+		return conn
+	}
+	local, err := netip.ParseAddrPort(c.LocalAddr().String())
+	if err != nil || local.Addr().Zone() != "" {
+		return conn
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return conn
+	}
+	s := &quickSocket{UDPConn: c, raw: raw, six: local.Addr().Is6()}
+	s.transfers.New = func() any { return newTransfer(s.six) }
+	return s
+}
+
+func newTransfer(six bool) *transfer {
+	t := &transfer{}
+	t.recv = func(fd uintptr) bool {
+		t.n, t.peer, t.errno = media.RecvDatagram(int(fd), t.b)
+		return t.errno != unix.EAGAIN && t.errno != unix.EINTR
+	}
+	t.send = func(fd uintptr) bool {
+		t.errno = media.SendDatagram(int(fd), t.b, t.peer, six)
+		return t.errno != unix.EAGAIN && t.errno != unix.EINTR
+	}
+	return t
+}
+
+// ReadFromAddrPort implements ice.AddrPortReaderWriter.
+func (s *quickSocket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
+	t := s.transfers.Get().(*transfer)
+	defer s.transfers.Put(t)
+	t.b, t.n, t.errno = b, 0, 0
+	err := s.raw.Read(t.recv)
+	t.b = nil
+	if err == nil && t.errno != 0 {
+		err = fmt.Errorf("read from UDP socket: %w", t.errno)
+	}
+	return t.n, t.peer, err
+}
+
+// WriteToAddrPort implements ice.AddrPortReaderWriter.
+func (s *quickSocket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	if to.Addr().Zone() != "" || !s.six && !to.Addr().Unmap().Is4() {
+		return s.WriteToUDPAddrPort(b, to)
+	}
+	t := s.transfers.Get().(*transfer)
+	defer s.transfers.Put(t)
+	t.b, t.peer, t.errno = b, to, 0
+	err := s.raw.Write(t.send)
+	t.b = nil
+	if err == nil && t.errno != 0 {
+		err = fmt.Errorf("write to UDP socket: %w", t.errno)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
