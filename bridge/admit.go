@@ -89,13 +89,11 @@ func (inv Invite) refusal(cause Cause, reason string) *Refusal {
 	}
 }
 
-// Refused records an INVITE that was answered with a refusal: one line in the
-// log and one row that say why.
+// Refused records an INVITE that was answered with a refusal, as a row that says
+// why. The log's line is the user agent's.
 func (x *Exchange) Refused(r Refusal) {
 	x.init()
 	r.ID, r.Time = NewID("refused"), time.Now().UTC()
-	x.Log.Warn("call refused", "source", r.Source, "from", r.From, "to", r.To, "sip_call_id", r.SIPCallID,
-		"code", r.SIPCode, "cause", r.Cause, "reason", r.Reason)
 	if x.Refusals != nil {
 		x.Refusals(r)
 	}

@@ -139,7 +139,7 @@ func (c *Call) awaitListener(room string) step {
 		case f := <-c.ask:
 			f()
 		case e := <-c.stop:
-			return c.ended(e)
+			return c.stopped(e)
 		case e, ok := <-c.events:
 			if next, gone := c.gone(e, ok); gone {
 				return next
@@ -174,7 +174,7 @@ func (c *Call) answer(room string) step {
 		case f := <-c.ask:
 			f()
 		case e := <-c.stop:
-			return c.ended(e)
+			return c.stopped(e)
 		case e, ok := <-c.events:
 			if next, gone := c.gone(e, ok); gone {
 				return next
@@ -207,7 +207,7 @@ func (c *Call) progress() step {
 		case f := <-c.ask:
 			f()
 		case e := <-c.stop:
-			return c.ended(e)
+			return c.stopped(e)
 		case e, ok := <-c.events:
 			if next, gone := c.gone(e, ok); gone {
 				return next
@@ -253,7 +253,7 @@ func (c *Call) active() step {
 		case f := <-c.ask:
 			f()
 		case e := <-c.stop:
-			return c.ended(e)
+			return c.stopped(e)
 		case e, ok := <-c.events:
 			if next, gone := c.gone(e, ok); gone {
 				return next
@@ -313,6 +313,25 @@ func (c *Call) gone(e LineEvent, ok bool) (step, bool) {
 		return c.ended(ending{cause: e.Cause, code: e.SIPCode, reason: e.Reason, byPeer: true}), true
 	}
 	return nil, false
+}
+
+// stopped ends the call from outside. What the line had told before comes first,
+// so that an answer, or an end by the peer, is not lost to the moment.
+func (c *Call) stopped(s ending) step {
+	for {
+		select {
+		case e, ok := <-c.events:
+			if next, gone := c.gone(e, ok); gone {
+				return next
+			}
+			if e.Kind == LineAnswered {
+				now := time.Now().UTC()
+				c.note(func(r *CallRecord) { r.AnsweredAt = &now })
+			}
+		default:
+			return c.ended(s)
+		}
+	}
 }
 
 func (c *Call) over(cause Cause, reason string) step {

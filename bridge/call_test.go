@@ -205,6 +205,20 @@ func TestInboundCallEndsWithOneCDR(t *testing.T) {
 	}
 }
 
+func TestHangUpAtTheMomentOfTheAnswer(t *testing.T) {
+	for range 50 { // select chooses by chance
+		h := open(t, "")
+		l, c := h.invite("lobby")
+		<-l.answered
+		l.happens(LineAnswered)
+		l.ended(LineEvent{Cause: CauseNormal})
+		c.Hangup(CauseShutdown, "")
+		if d := h.cdr(c); d.Cause != CauseNormal || d.AnsweredAt == nil {
+			t.Fatalf("CDR %+v", d)
+		}
+	}
+}
+
 func TestInboundCallCanceledWhileRinging(t *testing.T) {
 	h := open(t, "routes:\n  - {name: ready, to: lobby, room: lobby, answer: ready}\n")
 	l, c := h.invite("lobby")

@@ -255,6 +255,7 @@ func (u *UA) report(r bridge.Refusal) {
 		r.Time = time.Now().UTC()
 	}
 	u.log.LogAttrs(context.Background(), slog.LevelWarn, "INVITE refused", slog.String("source", r.Source), slog.String("transport", r.Transport),
+		slog.String("from", printable(r.From, 64)), slog.String("to", printable(r.To, 64)),
 		slog.String("sip_call_id", printable(r.SIPCallID, 128)), slog.Int("sip_code", r.SIPCode),
 		slog.String("cause", string(r.Cause)), slog.String("reason", r.Reason))
 	if u.config.Refused != nil {
