@@ -25,7 +25,7 @@ race:
 
 # The C engine beside the Go one: the same sound from both.
 opus:
-	$(GO) test -tags libopus,nolibopusfile -run 'Parity|Libopus' ./transcode
+	$(GO) test -tags libopus,nolibopusfile ./transcode
 
 long:
 	$(GO) test -count=1 -timeout 60m -tags long ./...
