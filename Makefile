@@ -28,9 +28,9 @@ opus:
 	$(GO) test -tags libopus,nolibopusfile ./transcode
 
 long:
-	$(GO) test -count=1 -timeout 60m -tags long ./...
+	$(GO) test -count=1 -timeout 60m -tags long -run 'Soak' ./cmd/roomline
 	./scripts/fuzz 30s
-	$(GO) run ./cmd/roomline bench --calls 50 --room webrtc
+	$(GO) run ./cmd/roomline bench --calls 50
 
 fuzz:
 	./scripts/fuzz 60s
