@@ -15,22 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Waking up costs more than the packet that one wakes up for: at a few thousand
-// packets a second a goroutine per socket spends most of its time on going to
-// sleep and being woken. Therefore a poller that is busy reads in ticks: it sleeps
-// for one tick however many packets come, and then reads them all. One that is
-// not busy waits for the next packet, which then is not delayed at all.
-//
-// On two cores ticks save half of the CPU that the sockets of 100 calls cost and a
-// quarter with 50 calls, and add half a tick of delay on average.
-const (
-	// Go's runtime sleeps whole milliseconds on Linux: a little less than one makes
-	// it one, a little more two.
-	tick        = 900 * time.Microsecond
-	busyWindow  = 64 * time.Millisecond
-	busyPackets = 128 // per busyWindow: 1,000 a second, the sound of 20 calls; from here on ticks are the fewer wake-ups
-)
-
 // shared are the pollers of the process, one for each CPU, while it has sessions.
 var shared pollers
 
@@ -100,28 +84,31 @@ func (ps *pollers) stopUnused() {
 	ps.all = nil
 }
 
-// poller reads many sockets in one goroutine.
+// poller reads many sockets in one goroutine: a goroutine per socket would spend
+// most of its time on going to sleep and being woken.
 //
-// Its sockets are in an epoll instance, and that one is in a second, the gate,
-// which Go's own poller watches: so the goroutine waits like any other and holds
-// no thread. During ticks the gate is shut, and packets wake nobody.
+// Its sockets are in an epoll instance, which Go's own poller watches: so the
+// goroutine waits like any other and holds no thread. The more there is to read
+// the more packets it finds at once. To sleep for a millisecond whatever comes,
+// and then read it all, saves nothing: on two cores it cost 7.7 instead of 7.3 ms
+// per call-second with 100 calls to browsers, 1.8 instead of 1.5 ms with 100 calls
+// between phones, and delayed packets by 0.9 ms in both.
 type poller struct {
-	load    int // of its sockets; belongs to pollers
-	epoll   int
-	gate    *os.File
-	gateRaw syscall.RawConn
-	wake    int // eventfd: look whether to end
-	ending  atomic.Bool
-	ticking atomic.Bool
+	load   int // of its sockets; belongs to pollers
+	epoll  int
+	file   *os.File // owns epoll
+	raw    syscall.RawConn
+	wake   int // eventfd: look whether to end
+	ending atomic.Bool
 
 	mu      sync.Mutex
 	sockets map[int32]*polledSocket
 
 	// What follows belongs to the goroutine.
-	events  [64]unix.EpollEvent
-	inbox   inbox
-	packets int // in this window
-	window  time.Time
+	events [64]unix.EpollEvent
+	found  int
+	failed error
+	inbox  inbox
 }
 
 func newPoller() (*poller, error) {
@@ -137,34 +124,27 @@ func (p *poller) open() (err error) {
 	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
+	if err = unix.SetNonblock(p.epoll, true); err != nil { // for os.NewFile to let the runtime watch it
+		return err
+	}
+	p.file = os.NewFile(uintptr(p.epoll), "rtp-poller")
+	if p.raw, err = p.file.SyscallConn(); err != nil {
+		return err
+	}
 	if p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return err
 	}
-	if err = watch(p.epoll, p.wake, unix.EPOLLIN); err != nil {
-		return err
-	}
-	gate, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return err
-	}
-	if err = unix.SetNonblock(gate, true); err != nil { // for os.NewFile to let the runtime watch it
-		return err
-	}
-	p.gate = os.NewFile(uintptr(gate), "rtp-poller")
-	if p.gateRaw, err = p.gate.SyscallConn(); err != nil {
-		return err
-	}
-	return watch(gate, p.epoll, unix.EPOLLIN)
+	return watch(p.epoll, p.wake, unix.EPOLLIN)
 }
 
 func (p *poller) close() {
-	if p.gate != nil {
-		p.gate.Close()
+	if p.file != nil {
+		p.file.Close()
+	} else if p.epoll >= 0 {
+		unix.Close(p.epoll)
 	}
-	for _, fd := range []int{p.wake, p.epoll} {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
+	if p.wake >= 0 {
+		unix.Close(p.wake)
 	}
 }
 
@@ -195,79 +175,40 @@ func watch(epoll, fd int, events uint32) error {
 // flood to one of them does not keep the others waiting.
 func (p *poller) run() {
 	defer p.close()
-	p.window = time.Now()
+	poll := p.poll // bound once, so that waiting does not allocate
 	for !p.ending.Load() {
-		n, err := p.poll()
-		if n == 0 && err == nil {
-			if p.isBusy(time.Now()) {
-				time.Sleep(tick)
-				continue
-			}
-			n, err = p.await()
-		}
-		if err != nil {
-			time.Sleep(tick) // nothing that one could mend; do not burn
+		if err := p.raw.Read(poll); err != nil || p.failed != nil {
+			time.Sleep(time.Millisecond) // nothing that one could mend; do not burn
 			continue
 		}
-		for _, e := range p.events[:n] {
+		for _, e := range p.events[:p.found] {
 			p.read(e.Fd)
 		}
 	}
 }
 
-// poll finds sockets with packets, without waiting; see [media.RecvDatagram] for
-// why the scheduler is not told.
-func (p *poller) poll() (int, error) {
+// poll finds sockets with packets; false: wait until there are some. It does not
+// wait itself; see [media.RecvDatagram] for why the scheduler is not told.
+func (p *poller) poll(uintptr) (done bool) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll),
 		uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)), 0, 0, 0)
+	p.found, p.failed = 0, nil
 	switch errno {
 	case 0:
-		return int(n), nil
+		p.found = int(n)
+		return n > 0
 	case unix.EINTR:
-		return 0, nil
+		return true
 	}
-	return 0, errno
+	p.failed = errno
+	return true
 }
 
 func (p *poller) read(fd int32) {
 	p.mu.Lock()
 	s := p.sockets[fd]
 	p.mu.Unlock()
-	if s != nil && s.read(&p.inbox) {
-		p.packets++
+	if s != nil {
+		s.read(&p.inbox)
 	}
-}
-
-// isBusy counts packets by windows, and shuts the gate for ticks.
-func (p *poller) isBusy(now time.Time) bool {
-	if now.Sub(p.window) >= busyWindow {
-		busy := p.packets >= busyPackets && now.Sub(p.window) < 2*busyWindow
-		p.packets, p.window = 0, now
-		if busy != p.ticking.Load() {
-			p.ticking.Store(busy)
-			p.openGate(!busy)
-		}
-	}
-	return p.ticking.Load()
-}
-
-func (p *poller) openGate(open bool) {
-	e := unix.EpollEvent{Fd: int32(p.epoll)}
-	if open {
-		e.Events = unix.EPOLLIN
-	}
-	p.gateRaw.Control(func(gate uintptr) { unix.EpollCtl(int(gate), unix.EPOLL_CTL_MOD, p.epoll, &e) })
-}
-
-// await waits until there is something to read. The gate only wakes it: what
-// there is, the pollers' own epoll instance says.
-func (p *poller) await() (n int, err error) {
-	gone := p.gateRaw.Read(func(uintptr) bool {
-		n, err = p.poll()
-		return n > 0 || err != nil
-	})
-	if gone != nil {
-		return 0, gone
-	}
-	return n, err
 }

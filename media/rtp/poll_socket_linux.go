@@ -60,32 +60,31 @@ func newPolledSocket(conn net.PacketConn, h handler, weight int) (socket, bool) 
 	return s, true
 }
 
-// read takes one datagram, if there is one, and reports whether there was.
-func (s *polledSocket) read(in *inbox) bool {
+// read takes one datagram, if there is one.
+func (s *polledSocket) read(in *inbox) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	if s.stopped {
-		return false
+		return
 	}
 	n, from, errno := media.RecvDatagram(s.fd, in.buffer[:])
 	if errno != 0 {
-		return s.failed(errno)
+		s.failed(errno)
+		return
 	}
 	s.failures = 0
 	from = netip.AddrPortFrom(from.Addr().WithZone(""), from.Port()) // SDP knows no zones
 	s.handler(in.buffer[:n], from, time.Now())
-	return true
 }
 
 // failed stops to watch a socket that only gives errors.
-func (s *polledSocket) failed(errno unix.Errno) bool {
+func (s *polledSocket) failed(errno unix.Errno) {
 	if errno == unix.EAGAIN || errno == unix.EINTR {
-		return false
+		return
 	}
 	if s.failures++; s.failures == 100 {
 		unix.EpollCtl(s.poller.epoll, unix.EPOLL_CTL_DEL, s.fd, nil)
 	}
-	return false
 }
 
 func (s *polledSocket) send(b []byte, to netip.AddrPort) error {
