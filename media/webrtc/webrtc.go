@@ -7,8 +7,9 @@
 // in and out as text.
 //
 // Goroutines of ours, per Peer: one that reports (RTCP), and per track one that
-// reads packets (inbound) and one that reads RTCP. [Peer.Close] returns after
-// all of them have ended. pion runs more; they end with the Peer too.
+// reads packets (inbound) and one that reads RTCP. Sound, but for its first
+// packets, is handled in the goroutine in which pion decrypts it. [Peer.Close]
+// returns after all of them have ended. pion runs more; they end with the Peer too.
 package webrtc
 
 import (
