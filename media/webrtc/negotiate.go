@@ -48,6 +48,9 @@ func (p *Peer) CreateOffer(restart bool) (sdp string, err error) {
 	defer asError("offer", &err)
 	p.negotiating.Lock()
 	defer p.negotiating.Unlock()
+	if p.isClosed() {
+		return "", ErrClosed
+	}
 	if p.pc.SignalingState() == pion.SignalingStateHaveLocalOffer {
 		return "", ErrOfferPending
 	}
@@ -76,6 +79,9 @@ func (p *Peer) AcceptAnswer(sdp string) (err error) {
 	defer asError("answer", &err)
 	p.negotiating.Lock()
 	defer p.negotiating.Unlock()
+	if p.isClosed() {
+		return ErrClosed
+	}
 	if p.pc.SignalingState() != pion.SignalingStateHaveLocalOffer {
 		return errors.New("an answer without an offer")
 	}
@@ -91,6 +97,9 @@ func (p *Peer) AcceptOffer(ctx context.Context, sdp string) (answer string, err 
 	defer asError("offer", &err)
 	p.negotiating.Lock()
 	defer p.negotiating.Unlock()
+	if p.isClosed() {
+		return "", ErrClosed
+	}
 	if err := p.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeOffer, SDP: sdp}); err != nil {
 		return "", fmt.Errorf("set the offer: %w", err)
 	}

@@ -62,6 +62,12 @@ func (p *Peer) enter() bool {
 	return true
 }
 
+func (p *Peer) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
 // run calls f in pion's goroutine, so that Close waits for it and a panic in
 // it costs this Peer alone.
 func (p *Peer) run(what string, f func()) {
@@ -140,6 +146,8 @@ func (p *Peer) Close() error {
 	p.mu.Unlock()
 
 	close(p.stop)
+	p.negotiating.Lock() // pion would leave behind what a description under way starts after its Close
+	defer p.negotiating.Unlock()
 	for _, l := range lines {
 		_ = l.sender.Stop() // pion does not stop the sender of a line at rest
 	}

@@ -416,6 +416,31 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
+// Nothing of an offer that came at the moment of Close is left running, which
+// TestMain looks for.
+func TestCloseAmidAnOffer(t *testing.T) {
+	server, client := engine(t, Config{ICELite: true}), engine(t, Config{})
+	for n := range 40 {
+		s, c := peer(t, server, PeerConfig{}), peer(t, client, PeerConfig{})
+		if err := s.Receive(Audio); err != nil {
+			t.Fatal(err)
+		}
+		offer, err := s.CreateOffer(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered := make(chan error)
+		go func() { _, err := c.AcceptOffer(t.Context(), offer); answered <- err }()
+		time.Sleep(time.Duration(n) * 50 * time.Microsecond) // wherever it then is
+		_ = c.Close()
+		_ = wait(t, "the end of the offer", answered)
+		if _, err := c.AcceptOffer(t.Context(), offer); !errors.Is(err, ErrClosed) {
+			t.Errorf("an offer after Close: %v", err)
+		}
+		_ = s.Close()
+	}
+}
+
 func TestAPanicInACallbackCostsOnePeer(t *testing.T) {
 	server, client := engine(t, Config{ICELite: true}), engine(t, Config{})
 	hs, cs := listen(func(*InTrack, *media.Packet) { panic("on purpose") })
