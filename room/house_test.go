@@ -290,6 +290,8 @@ func (p *page) connect(room string) {
 	p.ws = p.h.dial(room)
 	p.messages, p.ended = make(chan map[string]any, 1024), make(chan struct{})
 	go p.read(p.ws, p.messages, p.ended)
+	ws, ended := p.ws, p.ended
+	p.h.t.Cleanup(func() { _ = ws.CloseNow(); <-ended }) // nothing is read, or logged, after the test
 }
 
 func (p *page) welcomed() {
