@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -48,22 +49,19 @@ type gateway struct {
 	rooms    *room.Server
 	api      *api.Server
 	adminKey string
+	tls      *tls.Config // nil: plain HTTP
 	http     net.Listener
 	metrics  net.Listener
 }
 
 // newGateway opens what can fail, from the ground up. After an error nothing stays open.
-func newGateway(ctx context.Context, s settings, log *slog.Logger) (g *gateway, err error) {
-	g = &gateway{s: s, log: log}
-	defer func() {
-		if err != nil {
-			g.close()
-		}
-	}()
+func newGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, error) {
+	g := &gateway{s: s, log: log}
 	for _, step := range []func(context.Context) error{
 		g.openData, g.openMedia, g.openExchange, g.openSIP, g.openRooms, g.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
+			g.close()
 			return nil, err
 		}
 	}
@@ -184,6 +182,9 @@ func (g *gateway) openHTTP(context.Context) (err error) {
 		Plan: g.plans.inForce, PlanChanged: g.plans.set, Tokens: g.keys, Rooms: g.rooms, Pages: web.Handler(),
 		Draining: g.exchange.Draining, RTPPortsInUse: g.ports.InUse, PublicURL: g.s.PublicURL, Version: version, Log: g.log,
 	})
+	if g.tls, err = g.s.tls(); err != nil {
+		return err
+	}
 	if g.http, err = net.Listen("tcp", g.s.HTTP); err != nil {
 		return fmt.Errorf("open the HTTP port: %w; choose another with --http", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"syscall"
 
 	"github.com/roomline/roomline/api"
 )
@@ -56,7 +57,10 @@ func (g *gateway) run(ctx context.Context, ready chan<- struct{}) error {
 	}
 	g.shutDown()
 	for _, s := range []*stage{calls, signalling, pages, planning, hooks, records} {
-		s.stop()
+		s.stop(failed)
+	}
+	if errors.Is(failed, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; choose another address with --sip", failed)
 	}
 	return failed
 }
@@ -91,10 +95,12 @@ func (g *gateway) stage(ctx context.Context, name string, run func(context.Conte
 	return s
 }
 
-func (s *stage) stop() {
+// stop ends the service and logs its error, unless that is what ended the gateway
+// and is told by its caller.
+func (s *stage) stop(told error) {
 	s.cancel()
 	<-s.done
-	if s.err != nil && !errors.Is(s.err, context.Canceled) {
+	if s.err != nil && !errors.Is(s.err, context.Canceled) && !errors.Is(told, s.err) {
 		s.log.Error("stopped with an error", "part", s.name, "error", s.err)
 	}
 }
@@ -112,14 +118,10 @@ func firstError(stages ...*stage) <-chan error {
 }
 
 func (g *gateway) serveHTTP(ctx context.Context) error {
-	tlsConfig, err := g.s.tls()
-	if err != nil {
-		return err
-	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if g.metrics != nil {
 		wg.Go(func() { api.Serve(ctx, g.metrics, nil, withProfiles(g.api.MetricsHandler()), g.log) })
 	}
-	return api.Serve(ctx, g.http, tlsConfig, g.api.Handler(), g.log)
+	return api.Serve(ctx, g.http, g.tls, g.api.Handler(), g.log)
 }

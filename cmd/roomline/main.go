@@ -48,6 +48,9 @@ func main() { os.Exit(run(os.Args[1:])) }
 // 0 for success, 1 for a failure, 2 for a command line that makes no sense.
 func run(args []string) int {
 	var c commands
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
 	parser, err := newParser(&c, args)
 	if err != nil {
 		return fail(err, 2)

@@ -137,7 +137,6 @@ func TestWrongCommandLinesEndWithTwoAndOneSentence(t *testing.T) {
 		args  string
 		words []string
 	}{
-		{"", []string{"expected one of"}},
 		{"srve", []string{"srve", "serve"}},
 		{"serve --nonsense", []string{"--nonsense"}},
 		{"serve --opus-complexity 11", []string{"--opus-complexity 11", "0 to 10"}},
