@@ -341,6 +341,37 @@ func worstStep(pcm []int16) int {
 	return worst
 }
 
+func TestAPhoneThatChangesItsLawIsHeardOn(t *testing.T) {
+	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+		phone := join(t, r, "phone", KindPhone)
+		v := newVoice(t, phone, media.PCMU, 400, 160)
+		browser, listener := join(t, r, "browser", KindBrowser), join(t, r, "other", KindPhone)
+		wires := map[string]*wire{"a browser on PCMU": {}, "a browser on Opus": {}, "a phone on PCMU": {}}
+		v.src.Forward(wires["a browser on PCMU"], media.PCMU, browser)
+		v.src.Forward(wires["a browser on Opus"], media.Opus, browser)
+		listener.Listen(wires["a phone on PCMU"], media.PCMU, 0)
+		v.say(time.Second)
+		enc, err := transcode.NewEncoder(media.PCMA, 8000, transcode.DefaultOpus())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer enc.Close()
+		v.codec, v.enc = media.PCMA, enc
+		v.say(time.Second)
+		for name, w := range wires {
+			p := w.all()
+			if len(p) < 99 || len(p) > 101 {
+				t.Errorf("%s got %d packets, want 100", name, len(p))
+				continue
+			}
+			continuous(t, p, p[1].Timestamp-p[0].Timestamp)
+			if db := toneDB(decoded(t, p)[8800:15200], 400); math.Abs(db-voiceDB) > 1 {
+				t.Errorf("%s hears %.1f dB after the change, want %.1f", name, db, voiceDB)
+			}
+		}
+	})
+}
+
 func TestAPhoneAlwaysGetsRTP(t *testing.T) {
 	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
 		w := &wire{}

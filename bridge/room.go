@@ -130,9 +130,13 @@ func (r *Room) fanLocked(s *Source, inputs map[*Sink][]*Source) *fanout {
 			if k.driver.Load() != s || !l.receivesLocked(s) {
 				continue
 			}
-			if k.form.Load().codec == s.codec {
+			switch form := k.form.Load(); {
+			case form.codec == s.codec && form.frame == 0:
 				f.forwards = append(f.forwards, k)
-			} else {
+			case form.frame > 0: // G.711, which a phone may change to its other law at any packet
+				f.listeners = append(f.listeners, k)
+				fallthrough
+			default:
 				f.subscribe(s, k)
 			}
 		}
