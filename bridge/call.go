@@ -40,7 +40,7 @@ type Call struct {
 	seat     *Participant
 	sink     *Sink
 	source   *Source
-	end      ending
+	ending   ending
 }
 
 // ending is why and how a call ends.
@@ -90,7 +90,7 @@ func (c *Call) run(first step) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.log.Error("call panicked", "panic", v, "stack", string(debug.Stack()))
-			c.end = ending{cause: CauseInternal, reason: "internal error"}
+			c.ending = ending{cause: CauseInternal, reason: "internal error"}
 		}
 	}()
 	for s := first; s != nil; s = s() {
@@ -102,7 +102,7 @@ func (c *Call) attach(line Line) { c.line, c.events = line, line.Events() }
 // incoming: an INVITE has come; the dial plan says where it goes.
 func (c *Call) incoming() step {
 	if err := c.line.Ring(); err != nil {
-		return c.over(CauseSignalling, "ringing: "+err.Error())
+		return c.end(CauseSignalling, "ringing: "+err.Error())
 	}
 	c.emit("call.ringing", nil)
 	return c.target(c.decision.Target)
@@ -113,9 +113,9 @@ func (c *Call) target(t dialplan.Target) step {
 	room, err := dialplan.Expand(t.Room, map[string]string{"call.id": c.id, "call.to": c.rec.To, "call.from": c.rec.From})
 	switch {
 	case t.Reject != "":
-		return c.over(Cause(t.Reject), "the dial plan rejects it")
+		return c.end(Cause(t.Reject), "the dial plan rejects it")
 	case err != nil:
-		return c.over(CauseNoRoute, err.Error())
+		return c.end(CauseNoRoute, err.Error())
 	}
 	c.note(func(r *CallRecord) { r.Room = room })
 	if t.Answer == "ready" {
@@ -131,19 +131,13 @@ func (c *Call) awaitListener(room string) step {
 	timeout := time.NewTimer(c.x.ReadyTimeout)
 	defer timeout.Stop()
 	for {
-		select {
-		case <-ready:
+		switch _, what := c.wait(ready, timeout.C); what {
+		case over:
+			return nil
+		case isReady:
 			return func() step { return c.answer(room) }
-		case <-timeout.C:
+		case timeUp:
 			return c.otherwise()
-		case f := <-c.ask:
-			f()
-		case e := <-c.stop:
-			return c.stopped(e)
-		case e, ok := <-c.events:
-			if next, gone := c.gone(e, ok); gone {
-				return next
-			}
 		}
 	}
 }
@@ -154,34 +148,27 @@ func (c *Call) otherwise() step {
 		c.decision.Else = nil
 		return c.target(*t)
 	}
-	return c.over(CauseNoAnswer, "nobody in the room was ready to listen")
+	return c.end(CauseNoAnswer, "nobody in the room was ready to listen")
 }
 
 // answer seats the caller and accepts the call.
 func (c *Call) answer(room string) step {
 	if err := c.sit(room); err != nil {
-		return c.over(CauseInternal, err.Error())
+		return c.end(CauseInternal, err.Error())
 	}
 	if err := c.line.Answer(); err != nil {
-		return c.over(CauseSignalling, "answering: "+err.Error())
+		return c.end(CauseSignalling, "answering: "+err.Error())
 	}
 	timeout := time.NewTimer(ackTimeout)
 	defer timeout.Stop()
 	for {
-		select {
-		case <-timeout.C:
-			return c.over(CauseSignalling, "the answer was never acknowledged")
-		case f := <-c.ask:
-			f()
-		case e := <-c.stop:
-			return c.stopped(e)
-		case e, ok := <-c.events:
-			if next, gone := c.gone(e, ok); gone {
-				return next
-			}
-			if e.Kind == LineAnswered {
-				return c.answered
-			}
+		switch e, what := c.wait(nil, timeout.C); {
+		case what == over:
+			return nil
+		case what == timeUp:
+			return c.end(CauseSignalling, "the answer was never acknowledged")
+		case e.Kind == LineAnswered:
+			return c.answered
 		}
 	}
 }
@@ -193,7 +180,7 @@ func (c *Call) dialing() step {
 		CallID: c.id, Trunk: c.trunk, To: rec.To, From: rec.From, Headers: c.headers, RingTimeout: c.ring,
 	})
 	if err != nil {
-		return c.over(CauseUnreachable, err.Error())
+		return c.end(CauseUnreachable, err.Error())
 	}
 	c.attach(line)
 	c.note(func(r *CallRecord) { r.State, r.SIPCallID = StateDialing, line.SIPCallID() })
@@ -203,29 +190,25 @@ func (c *Call) dialing() step {
 // progress: the called side has not answered yet.
 func (c *Call) progress() step {
 	for {
-		select {
-		case f := <-c.ask:
-			f()
-		case e := <-c.stop:
-			return c.stopped(e)
-		case e, ok := <-c.events:
-			if next, gone := c.gone(e, ok); gone {
-				return next
-			}
-			switch e.Kind {
-			case LineRinging:
-				c.to(StateRinging, "call.ringing")
-			case LineEarly:
-				c.note(func(r *CallRecord) { r.State = StateEarly })
-				if err := c.sit(c.Record().Room); err != nil {
-					return c.over(CauseInternal, err.Error())
-				}
-			case LineAnswered:
-				if err := c.sit(c.Record().Room); err != nil {
-					return c.over(CauseInternal, err.Error())
-				}
-				return c.answered
-			}
+		e, what := c.wait(nil, nil)
+		if what == over {
+			return nil
+		}
+		switch e.Kind {
+		case LineRinging:
+			c.to(StateRinging, "call.ringing")
+			continue
+		case LineEarly:
+			c.note(func(r *CallRecord) { r.State = StateEarly })
+		case LineAnswered:
+		default:
+			continue
+		}
+		if err := c.sit(c.Record().Room); err != nil {
+			return c.end(CauseInternal, err.Error())
+		}
+		if e.Kind == LineAnswered {
+			return c.answered
 		}
 	}
 }
@@ -243,22 +226,47 @@ func (c *Call) active() step {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	for {
+		switch e, what := c.wait(nil, second.C); {
+		case what == over:
+			return nil
+		case what == told:
+			c.changed(e)
+		case c.silent(time.Now()):
+			return c.end(CauseMediaTimeout, "no RTP came from the phone for "+c.x.MediaTimeout.String())
+		}
+	}
+}
+
+// happening is why [Call.wait] returned.
+type happening uint8
+
+const (
+	told    happening = iota // the line told something
+	isReady                  // what was waited for
+	timeUp
+	over // the call has ended; how is noted
+)
+
+// wait serves the call until something happens that its state must know.
+func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent, happening) {
+	for {
 		select {
-		case now := <-second.C:
-			if c.silent(now) {
-				return c.over(CauseMediaTimeout, "no RTP came from the phone for "+c.x.MediaTimeout.String())
-			}
+		case <-ready:
+			return LineEvent{}, isReady
+		case <-timeout:
+			return LineEvent{}, timeUp
 		case d := <-c.keys:
 			c.digit(d)
 		case f := <-c.ask:
 			f()
 		case e := <-c.stop:
-			return c.stopped(e)
+			c.stopped(e)
+			return LineEvent{}, over
 		case e, ok := <-c.events:
-			if next, gone := c.gone(e, ok); gone {
-				return next
+			if c.gone(e, ok) {
+				return e, over
 			}
-			c.changed(e)
+			return e, told
 		}
 	}
 }
@@ -304,42 +312,42 @@ func (c *Call) digit(d rtp.Digit) {
 	})
 }
 
-// gone reports whether the Line has ended, and why.
-func (c *Call) gone(e LineEvent, ok bool) (step, bool) {
+// gone reports whether the Line has ended, and notes why.
+func (c *Call) gone(e LineEvent, ok bool) bool {
 	switch {
 	case !ok:
-		return c.ended(ending{cause: CauseSignalling, reason: "the line was lost", byPeer: true}), true
+		c.ending = ending{cause: CauseSignalling, reason: "the line was lost", byPeer: true}
 	case e.Kind == LineEnded:
-		return c.ended(ending{cause: e.Cause, code: e.SIPCode, reason: e.Reason, byPeer: true}), true
+		c.ending = ending{cause: e.Cause, code: e.SIPCode, reason: e.Reason, byPeer: true}
+	default:
+		return false
 	}
-	return nil, false
+	return true
 }
 
 // stopped ends the call from outside. What the line had told before comes first,
 // so that an answer, or an end by the peer, is not lost to the moment.
-func (c *Call) stopped(s ending) step {
+func (c *Call) stopped(s ending) {
 	for {
 		select {
 		case e, ok := <-c.events:
-			if next, gone := c.gone(e, ok); gone {
-				return next
+			if c.gone(e, ok) {
+				return
 			}
 			if e.Kind == LineAnswered {
 				now := time.Now().UTC()
 				c.note(func(r *CallRecord) { r.AnsweredAt = &now })
 			}
 		default:
-			return c.ended(s)
+			c.ending = s
+			return
 		}
 	}
 }
 
-func (c *Call) over(cause Cause, reason string) step {
-	return c.ended(ending{cause: cause, reason: reason})
-}
-
-func (c *Call) ended(e ending) step {
-	c.end = e
+// end is the last step of a call that we end.
+func (c *Call) end(cause Cause, reason string) step {
+	c.ending = ending{cause: cause, reason: reason}
 	return nil
 }
 

@@ -27,6 +27,7 @@ type fakeLine struct {
 	over     bool
 	rings    int
 	panics   bool
+	holding  chan struct{} // Hold waits for it, as for a slow peer; nil: a quick one
 }
 
 func newFakeLine(t *testing.T) *fakeLine {
@@ -52,13 +53,23 @@ func (l *fakeLine) Ring() error {
 	l.rings++
 	return nil
 }
-func (l *fakeLine) Answer() error                    { l.answered <- struct{}{}; return nil }
-func (l *fakeLine) Hold(context.Context, bool) error { return nil }
-func (l *fakeLine) Events() <-chan LineEvent         { return l.events }
-func (l *fakeLine) Media() *rtp.Session              { return l.media }
-func (l *fakeLine) SIPCallID() string                { return "abc@192.0.2.1" }
-func (l *fakeLine) End(cause Cause, reason string)   { l.ended(LineEvent{Cause: cause, SIPCode: 200}) }
-func (l *fakeLine) happens(k LineEventKind)          { l.events <- LineEvent{Kind: k} }
+func (l *fakeLine) Answer() error { l.answered <- struct{}{}; return nil }
+func (l *fakeLine) Hold(ctx context.Context, _ bool) error {
+	if l.holding == nil {
+		return nil
+	}
+	select {
+	case <-l.holding:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+func (l *fakeLine) Events() <-chan LineEvent       { return l.events }
+func (l *fakeLine) Media() *rtp.Session            { return l.media }
+func (l *fakeLine) SIPCallID() string              { return "abc@192.0.2.1" }
+func (l *fakeLine) End(cause Cause, reason string) { l.ended(LineEvent{Cause: cause, SIPCode: 200}) }
+func (l *fakeLine) happens(k LineEventKind)        { l.events <- LineEvent{Kind: k} }
 func (l *fakeLine) ended(e LineEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -434,6 +445,40 @@ func TestPeerDefect05DrainingRefusesNewCallsAndEnds(t *testing.T) {
 	l.ended(LineEvent{Cause: CauseNormal})
 	h.cdr(c)
 	<-drained
+}
+
+func TestACallThatAsksForHoldCanBeHungUp(t *testing.T) {
+	h := open(t, "")
+	l, c := h.upTo("lobby")
+	l.holding = make(chan struct{})
+	held := make(chan error, 1)
+	go func() { held <- c.Hold(context.Background(), true) }()
+	c.Hangup(CauseNone, "")
+	h.cdr(c) // though the phone has not answered the re-INVITE
+	close(l.holding)
+	if err := <-held; err == nil {
+		t.Error("an ended call was held")
+	}
+}
+
+func TestHoldMakesDeafAndDumb(t *testing.T) {
+	h := open(t, "")
+	l, c := h.upTo("lobby")
+	other, d := h.upTo("lobby")
+	hears := func() int { return len(d.seat.Record().Hears) }
+	for _, on := range []bool{true, false} {
+		if err := c.Hold(context.Background(), on); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]State{true: StateHeld, false: StateActive}[on]
+		if s := c.Record().State; s != want || (hears() == 0) != on {
+			t.Errorf("hold %v: state %s, the other hears %d", on, s, hears())
+		}
+	}
+	l.ended(LineEvent{Cause: CauseNormal})
+	other.ended(LineEvent{Cause: CauseNormal})
+	h.cdr(c)
+	h.cdr(d)
 }
 
 func TestStrangersAreRefusedInWords(t *testing.T) {

@@ -33,10 +33,11 @@ type Exchange struct {
 	beat   *beat
 	once   sync.Once
 
-	mu    sync.Mutex // the control lock: rooms, membership, calls
-	rooms map[string]*Room
-	calls map[string]*Call
-	rates map[string]*rate.Limiter // by trunk
+	mu      sync.Mutex // the control lock: rooms, membership, calls
+	rooms   map[string]*Room
+	calls   map[string]*Call
+	waiting map[string][]chan struct{} // by room: who rings until somebody listens
+	rates   map[string]*rate.Limiter   // by trunk
 
 	draining atomic.Bool
 	running  sync.WaitGroup // calls
@@ -46,6 +47,7 @@ func (x *Exchange) init() {
 	x.once.Do(func() {
 		x.beat, x.events.emitted = newBeat(), x.Emitted
 		x.rooms, x.calls, x.rates = map[string]*Room{}, map[string]*Call{}, map[string]*rate.Limiter{}
+		x.waiting = map[string][]chan struct{}{}
 		if x.Log == nil {
 			x.Log = slog.New(slog.DiscardHandler)
 		}

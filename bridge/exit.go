@@ -9,9 +9,9 @@ func (c *Call) exit() {
 		c.leave()
 	}
 	c.note(func(r *CallRecord) {
-		r.State, r.EndedAt, r.Cause, r.Reason = StateEnded, &now, c.end.cause, c.end.reason
-		if c.end.code != 0 {
-			r.SIPCode = c.end.code
+		r.State, r.EndedAt, r.Cause, r.Reason = StateEnded, &now, c.ending.cause, c.ending.reason
+		if c.ending.code != 0 {
+			r.SIPCode = c.ending.code
 		}
 	})
 	rec := c.Record()
@@ -37,8 +37,8 @@ func (c *Call) leave() {
 	if c.seat != nil {
 		c.seat.Leave()
 	}
-	if !c.end.byPeer {
-		c.line.End(c.end.cause, c.end.reason)
+	if !c.ending.byPeer {
+		c.line.End(c.ending.cause, c.ending.reason)
 		c.drainLine()
 	}
 }
@@ -54,7 +54,7 @@ func (c *Call) drainLine() {
 				return
 			}
 			if e.Kind == LineEnded {
-				c.end.code = e.SIPCode
+				c.ending.code = e.SIPCode
 				return
 			}
 		case <-timeout.C:

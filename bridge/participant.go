@@ -82,6 +82,10 @@ func (j JoinSpec) person() string {
 func (p *Participant) enterLocked(r *Room, c *change) {
 	p.room = r
 	r.members = append(r.members, p)
+	for _, ch := range p.x.waiting[r.name] {
+		close(ch)
+	}
+	delete(p.x.waiting, r.name)
 	r.rewireLocked()
 	c.event("participant.joined", r, p, nil)
 	c.changed(r)

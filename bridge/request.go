@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/roomline/roomline/dialplan"
@@ -126,15 +126,22 @@ func (c *Call) SendDigits(ctx context.Context, digits string) error {
 	})
 }
 
-// Hold puts the phone on hold, or takes it back.
+// Hold puts the phone on hold, or takes it back. It waits for the phone's
+// answer; the call goes on meanwhile.
 func (c *Call) Hold(ctx context.Context, on bool) error {
-	return c.do(ctx, func() error {
+	err := c.do(ctx, func() error {
 		if c.Record().AnsweredAt == nil {
 			return refuse(Conflict, "", "call %s is not answered yet", c.id)
 		}
-		if err := c.line.Hold(ctx, on); err != nil {
-			return refuse(Conflict, "", "the phone did not agree: %s", err)
-		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.line.Hold(ctx, on); err != nil { // an answered call keeps its line
+		return refuse(Conflict, "", "the phone did not agree: %s", err)
+	}
+	return c.do(ctx, func() error {
 		c.seat.hold(on)
 		if on {
 			c.to(StateHeld, "call.held")
@@ -225,20 +232,19 @@ func (c *Call) followUp(other *Call, old string) {
 // hear a new phone.
 func (x *Exchange) whenHeard(room string) (ready <-chan struct{}, cancel func()) {
 	ch := make(chan struct{})
-	var once sync.Once
-	check := func() {
-		if r, ok := x.Room(room); ok && len(r.Record().Participants) > 0 {
-			once.Do(func() { close(ch) })
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, open := x.rooms[room]; open { // an open room has somebody in it
+		close(ch)
+		return ch, func() {}
+	}
+	x.waiting[room] = append(x.waiting[room], ch)
+	return ch, func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.waiting[room] = slices.DeleteFunc(x.waiting[room], func(other chan struct{}) bool { return other == ch })
+		if len(x.waiting[room]) == 0 {
+			delete(x.waiting, room)
 		}
 	}
-	sub := x.Subscribe("")
-	x.running.Go(func() {
-		check()
-		for e := range sub.Events {
-			if e.Type == "participant.joined" && e.Room == room {
-				check()
-			}
-		}
-	})
-	return ch, sub.Close
 }
