@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -22,7 +23,10 @@ func sipp(t *testing.T, args ...string) netip.AddrPort {
 	t.Helper()
 	path, err := exec.LookPath("sipp")
 	if err != nil {
-		t.Skip("SIPp is not installed (Debian: sip-tester)")
+		if os.Getenv("CI") != "" {
+			t.Fatal("SIPp is missing: install the Debian package sip-tester")
+		}
+		t.Skip("SIPp is missing: install the Debian package sip-tester to run this test")
 	}
 	at, rtp := freePort(t), freePort(t)
 	cmd := exec.Command(path, append(args, "-i", "127.0.0.1", "-p", fmt.Sprint(at.Port()), "-mi", "127.0.0.1",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"sync"
 	"testing"
@@ -67,8 +68,13 @@ async function heard() {
 func browse(t *testing.T) (context.Context, *house) {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
-	if err != nil || testing.Short() {
-		t.Skip("no chromium")
+	switch {
+	case testing.Short():
+		t.Skip("a browser takes its time")
+	case err != nil && os.Getenv("CI") != "":
+		t.Fatal("chromium is missing: install the Debian package chromium")
+	case err != nil:
+		t.Skip("chromium is missing: install the Debian package chromium to run this test")
 	}
 	h := build(t, fast)
 	mux := http.NewServeMux()
