@@ -73,37 +73,3 @@ func (c *Client) Calls(ctx context.Context, f CallFilter, cursor string) (items 
 	err = c.call(ctx, http.MethodGet, "/v1/calls", query, nil, nil, &page)
 	return page.Items, page.Next, err
 }
-
-// Hangup ends a call; one that has ended stays so.
-func (c *Client) Hangup(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodDelete, "/v1/calls/"+url.PathEscape(id), nil, nil, nil, nil)
-}
-
-// TokenRequest asks for a token that lets one participant into a room.
-type TokenRequest struct {
-	Identity string `json:"identity"`
-	Name     string `json:"name,omitempty"`
-	Role     string `json:"role"` // dispatcher, supervisor, agent, guest, caller
-	Person   string `json:"person,omitempty"`
-	CallID   string `json:"call_id,omitempty"`
-	TTL      int    `json:"ttl,omitempty"` // seconds; 0: an hour
-}
-
-// Token lets one participant into a room.
-type Token struct {
-	Token     string    `json:"token"`
-	ExpiresAt time.Time `json:"expires_at"`
-	URL       string    `json:"url"` // the room's page with this token
-}
-
-// CreateToken makes a room token.
-func (c *Client) CreateToken(ctx context.Context, room string, r TokenRequest) (token Token, err error) {
-	err = c.call(ctx, http.MethodPost, "/v1/rooms/"+url.PathEscape(room)+"/tokens", nil, nil, r, &token)
-	return token, err
-}
-
-// Room reads who is in a room.
-func (c *Client) Room(ctx context.Context, name string) (record bridge.RoomRecord, err error) {
-	err = c.call(ctx, http.MethodGet, "/v1/rooms/"+url.PathEscape(name), nil, nil, nil, &record)
-	return record, err
-}
