@@ -44,15 +44,15 @@ func (g *gateway) run(ctx context.Context, ready chan<- struct{}) error {
 	planning := g.stage(ctx, "plans", g.plans.run)
 	calls := g.stage(ctx, "calls", func(ctx context.Context) error { g.exchange.Run(ctx); return nil })
 	pages := g.stage(ctx, "http", g.serveHTTP)
-	var failed error
+	died, failed := firstError(signalling, pages), error(nil)
 	select {
 	case <-g.ua.Ready():
 		close(ready)
 		select {
 		case <-ctx.Done():
-		case failed = <-firstError(signalling, pages):
+		case failed = <-died:
 		}
-	case failed = <-firstError(signalling, pages):
+	case failed = <-died:
 	case <-ctx.Done():
 	}
 	g.shutDown()
