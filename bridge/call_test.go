@@ -28,6 +28,7 @@ type fakeLine struct {
 	rings    int
 	panics   bool
 	holding  chan struct{} // Hold waits for it, as for a slow peer; nil: a quick one
+	asked    chan struct{} // closed when Hold begins to wait
 }
 
 func newFakeLine(t *testing.T) *fakeLine {
@@ -58,6 +59,7 @@ func (l *fakeLine) Hold(ctx context.Context, _ bool) error {
 	if l.holding == nil {
 		return nil
 	}
+	close(l.asked)
 	select {
 	case <-l.holding:
 		return nil
@@ -450,9 +452,10 @@ func TestPeerDefect05DrainingRefusesNewCallsAndEnds(t *testing.T) {
 func TestACallThatAsksForHoldCanBeHungUp(t *testing.T) {
 	h := open(t, "")
 	l, c := h.upTo("lobby")
-	l.holding = make(chan struct{})
+	l.holding, l.asked = make(chan struct{}), make(chan struct{})
 	held := make(chan error, 1)
 	go func() { held <- c.Hold(context.Background(), true) }()
+	<-l.asked
 	c.Hangup(CauseNone, "")
 	h.cdr(c) // though the phone has not answered the re-INVITE
 	close(l.holding)
