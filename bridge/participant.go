@@ -242,18 +242,6 @@ func (s *Source) Forward(w media.Writer, codec media.Codec, listener *Participan
 	return k
 }
 
-// Follow makes a forwarding stream go on with another source; numbers continue.
-func (k *Sink) Follow(s *Source) {
-	k.listener.x.change(func(c *change) {
-		k.driver.Store(s)
-		if !slices.Contains(k.listener.forwards, k) && !k.listener.left && !k.closed.Load() {
-			k.listener.forwards = append(slices.Clone(k.listener.forwards), k)
-		}
-		k.listener.room.rewireLocked()
-	})
-	s.RequestKeyframe()
-}
-
 func (p *Participant) drop(k *Sink) {
 	p.x.change(func(c *change) {
 		same := func(other *Sink) bool { return other == k }

@@ -70,8 +70,8 @@ func (p *playout) put(at int64, pcm []int16) {
 	}
 }
 
-// take fills one frame and reports whether any of it is real.
-func (p *playout) take(frame []int16) bool {
+// take fills one frame, with concealment where there is no sound.
+func (p *playout) take(frame []int16) {
 	n := min(p.depth(), len(frame))
 	if n > 0 && p.concealed > 0 {
 		p.blend(n)
@@ -85,7 +85,6 @@ func (p *playout) take(frame []int16) bool {
 	}
 	p.read += int64(len(frame))
 	p.adapt()
-	return n > 0
 }
 
 func (p *playout) at(pos int64) int16     { return p.buf[pos&(playoutSize-1)] }

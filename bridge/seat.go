@@ -12,10 +12,6 @@ func (p *Participant) Mute(on bool) { p.set(func() { p.seat.muted = on }) }
 // SetAway says that the participant's network is lost, or back.
 func (p *Participant) SetAway(on bool) { p.set(func() { p.away = on }) }
 
-// SetHeardBy says whom the participant's voice reaches: HeardByAll,
-// HeardByNobody, HeardByHumans, or the participant with the given id.
-func (p *Participant) SetHeardBy(whom string) { p.set(func() { p.seat.heardBy = whom }) }
-
 // hold makes the participant deaf and dumb while its call is on hold.
 func (p *Participant) hold(on bool) { p.set(func() { p.seat.held = on }) }
 
@@ -28,11 +24,6 @@ func (p *Participant) set(f func()) {
 		p.room.rewireLocked()
 		c.changed(p.room)
 	})
-}
-
-// CanHangUp reports whether the participant may end another's call.
-func (p *Participant) CanHangUp(other *Participant) bool {
-	return p == other || p.spec.Role.HangsUp()
 }
 
 // SetQuality stores how well the participant's media travels.
