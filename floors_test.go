@@ -17,9 +17,10 @@ const module = "github.com/roomline/roomline/"
 // floor. Folders of one floor do not import each other, unless one is the
 // other's parent folder.
 var floors = [][]string{
-	{"media"},
+	{"media", "sip/text"},
 	{"dialplan", "transcode", "media/rtp", "media/webrtc", "media/webrtc/whip"},
 	{"bridge"},
+	{"sip/sdp", "sip/stir", "sip/trace"},
 	{"sip", "room", "store"},
 	{"api", "web", "phone", "bench"},
 	{"cmd/roomline"},
@@ -41,7 +42,7 @@ var borders = map[string][]string{
 	"github.com/pion/webrtc":          {"media/webrtc"},
 	"github.com/pion/ice":             {"media/webrtc"},
 	"github.com/pion/interceptor":     {"media/webrtc"},
-	"github.com/pion/sdp":             {"sip", "media/webrtc"},
+	"github.com/pion/sdp":             {"sip/sdp", "media/webrtc"},
 	"github.com/thesyncim/gopus":      {"transcode"},
 	"github.com/jackc/pgx":            {"store", "store/pgtest"},
 	"modernc.org/sqlite":              {"store"},

@@ -7,6 +7,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/sdp"
 )
 
 // serverInvite is an INVITE of the peer's, first or later, until its ACK.
@@ -16,7 +17,7 @@ type serverInvite struct {
 	initial bool
 	late    bool // it had no offer: ours goes into the 200, the answer comes with the ACK
 	body    []byte
-	agreed  agreement
+	agreed  sdp.Agreement
 
 	ok       *sipmsg.Response // the 200, once it was sent
 	interval time.Duration    // to its next retransmission
@@ -51,7 +52,7 @@ func (l *Line) answer() error {
 	}
 	in := l.uas
 	if in.late {
-		in.body = l.sdp.offer()
+		in.body = l.sdp.Offer()
 	} else if err := l.agree(in.agreed); err != nil {
 		return err
 	}
@@ -170,7 +171,7 @@ func (l *Line) acknowledged() {
 		l.state = talking
 		l.emit(bridge.LineEvent{Kind: bridge.LineAnswered, SIPCode: 200})
 	}
-	l.setHeld(in.agreed.held)
+	l.setHeld(in.agreed.Held)
 }
 
 // takeLateAnswer reads the answer to our offer in the 200, section 13.2.1.
@@ -182,11 +183,11 @@ func (l *Line) takeLateAnswer(ack *sipmsg.Request, in *serverInvite) error {
 	if body == nil {
 		return errors.New("there is no answer to the offer in the 200")
 	}
-	d, err := parseSDP(body)
+	d, err := sdp.Parse(body)
 	if err != nil {
 		return err
 	}
-	if in.agreed, err = l.sdp.accept(d); err != nil {
+	if in.agreed, err = l.sdp.Accept(d); err != nil {
 		return err
 	}
 	return l.agree(in.agreed)

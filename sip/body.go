@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/text"
 )
 
 // sdpBody finds the session description in a message: the body itself, or the
@@ -19,7 +21,7 @@ func sdpBody(m sipmsg.Message) ([]byte, *fault) {
 		return nil, nil
 	}
 	if h := m.GetHeaders("Content-Encoding"); len(h) > 0 && !strings.EqualFold(strings.TrimSpace(h[0].Value()), "identity") {
-		return nil, faultf(415, "content encoding %s is not read here", printable(h[0].Value(), 32))
+		return nil, faultf(415, "content encoding %s is not read here", text.Printable(h[0].Value(), 32))
 	}
 	kind, params, err := mime.ParseMediaType(contentType(m))
 	switch {
@@ -30,7 +32,7 @@ func sdpBody(m sipmsg.Message) ([]byte, *fault) {
 	case strings.HasPrefix(kind, "multipart/"):
 		return sdpPart(body, params["boundary"])
 	}
-	return nil, faultf(415, "a body of type %s is not read here, application/sdp is", printable(kind, 64))
+	return nil, faultf(415, "a body of type %s is not read here, application/sdp is", text.Printable(kind, 64))
 }
 
 func sdpPart(body []byte, boundary string) ([]byte, *fault) {

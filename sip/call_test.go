@@ -9,6 +9,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/sdp"
 )
 
 func TestCallIsAnsweredAndHungUpByEitherSide(t *testing.T) {
@@ -254,8 +255,8 @@ func TestPublicIPIsWhatPeersAreTold(t *testing.T) {
 	if uri, _, _ := splitAddress(ok.value("contact")); uri != "sip:lobby@192.0.2.7:"+itoa(int(b.Addr().Port())) {
 		t.Errorf("Contact %s", ok.value("contact"))
 	}
-	s, err := parseSDP(ok.body)
-	if err != nil || s.streams[0].addr != mustAddr("192.0.2.7") {
+	s, err := sdp.Parse(ok.body)
+	if err != nil || s.Streams[0].Addr != mustAddr("192.0.2.7") {
 		t.Errorf("SDP says %v, %v", s, err)
 	}
 	ack := d.within("ACK", ok)

@@ -8,6 +8,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/text"
 )
 
 // response is how a Cause is said to a caller whose INVITE is still open.
@@ -45,7 +46,7 @@ func responseTo(cause bridge.Cause, reason string) response {
 		r = response{500, "Server Internal Error"}
 	}
 	if reason != "" {
-		r.phrase = printable(reason, 200)
+		r.phrase = text.Printable(reason, 200)
 	}
 	return r
 }
@@ -96,18 +97,18 @@ var causeOfQ850 = map[int]bridge.Cause{
 func reasonField(cause bridge.Cause, reason string) sipmsg.Header {
 	value := fmt.Sprintf("Q.850;cause=%d", cause.Q850())
 	if reason != "" {
-		value += `;text="` + printable(reason, 200) + `"`
+		value += `;text="` + text.Printable(reason, 200) + `"`
 	}
 	return sipmsg.NewHeader("Reason", value)
 }
 
 // readReason takes the Q.850 cause and the text out of a message's Reason fields.
-func readReason(m sipmsg.Message) (q850 int, text string) {
+func readReason(m sipmsg.Message) (q850 int, words string) {
 	for _, h := range m.GetHeaders("Reason") {
 		for _, part := range splitOutside(h.Value(), ',') {
 			protocol, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-			if t, ok := paramOf(";"+params, "text"); ok && text == "" {
-				text = printable(strings.Trim(t, `"`), 200)
+			if t, ok := paramOf(";"+params, "text"); ok && words == "" {
+				words = text.Printable(strings.Trim(t, `"`), 200)
 			}
 			if strings.EqualFold(strings.TrimSpace(protocol), "Q.850") {
 				v, _ := paramOf(";"+params, "cause")
@@ -115,5 +116,5 @@ func readReason(m sipmsg.Message) (q850 int, text string) {
 			}
 		}
 	}
-	return q850, text
+	return q850, words
 }

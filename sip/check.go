@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/text"
 )
 
 // Bounds on one message. A datagram can hold 64 KiB; nothing that we can use
@@ -30,7 +32,7 @@ func faultf(code int, format string, args ...any) *fault {
 
 // reasonPhrase goes into the status line: what was wrong instead of the
 // standard phrase, which the code already says.
-func (f *fault) reasonPhrase() string { return printable(f.words, 200) }
+func (f *fault) reasonPhrase() string { return text.Printable(f.words, 200) }
 
 // checkRequest finds what RFC 3261 forbids and sipgo lets through. nil means
 // that the request may go to the transaction layer. stream says that the
@@ -53,7 +55,7 @@ func checkRequest(h *head, stream bool) *fault {
 
 func checkVersion(h *head) *fault {
 	if h.version != "SIP/2.0" {
-		return faultf(505, "version %s is not spoken here, SIP/2.0 is", printable(h.version, 16))
+		return faultf(505, "version %s is not spoken here, SIP/2.0 is", text.Printable(h.version, 16))
 	}
 	if len(h.fields) > maxFields {
 		return faultf(400, "more than %d header fields", maxFields)
@@ -141,7 +143,7 @@ func checkCSeq(h *head) *fault {
 		return faultf(400, "the CSeq number is not below 2147483648")
 	}
 	if parts[1] != h.method {
-		return faultf(400, "CSeq names %s, the request is %s", printable(parts[1], 16), printable(h.method, 16))
+		return faultf(400, "CSeq names %s, the request is %s", text.Printable(parts[1], 16), text.Printable(h.method, 16))
 	}
 	return nil
 }
@@ -152,7 +154,7 @@ func checkMethod(h *head) *fault {
 		return faultf(400, "the method is not a word")
 	}
 	if h.method != strings.ToUpper(h.method) {
-		return faultf(501, "method %s is not known, methods are in capitals", printable(h.method, 32))
+		return faultf(501, "method %s is not known, methods are in capitals", text.Printable(h.method, 32))
 	}
 	return nil
 }
@@ -185,7 +187,7 @@ func checkRequestURI(h *head) *fault {
 	case "sips":
 		return faultf(416, "sips needs TLS, which is not available yet")
 	default:
-		return faultf(416, "URI scheme %s is not supported", printable(scheme, 16))
+		return faultf(416, "URI scheme %s is not supported", text.Printable(scheme, 16))
 	}
 	return nil
 }

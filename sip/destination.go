@@ -11,6 +11,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/text"
 )
 
 // destination finds the request URI of a call and the servers to send it to.
@@ -35,11 +36,11 @@ func destination(spec bridge.DialSpec) (uri string, hops []hop, err error) {
 	to := strings.TrimSpace(spec.To)
 	if strings.HasPrefix(strings.ToLower(to), "sip:") {
 		if words := uriFault(to); words != "" {
-			return "", nil, fmt.Errorf("%q cannot be dialled: %s", printable(to, 128), words)
+			return "", nil, fmt.Errorf("%q cannot be dialled: %s", text.Printable(to, 128), words)
 		}
 		h, ok := hopOf(to, transport)
 		if !ok {
-			return "", nil, fmt.Errorf("%q cannot be dialled: it has no host", printable(to, 128))
+			return "", nil, fmt.Errorf("%q cannot be dialled: it has no host", text.Printable(to, 128))
 		}
 		if len(hops) == 0 {
 			hops = []hop{h}
@@ -65,7 +66,7 @@ func serverHop(s, transport string) (hop, error) {
 		return hop{a.Unmap().String(), 0, transport}, nil
 	}
 	if words := hostPortFault(s); words != "" {
-		return hop{}, fmt.Errorf("server %q: %s", printable(s, 128), words)
+		return hop{}, fmt.Errorf("server %q: %s", text.Printable(s, 128), words)
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/sdp"
 )
 
 // invited remembers an INVITE outside dialogs, to recognise the same one when
@@ -63,7 +64,7 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	}
 	l.uas = &serverInvite{tx: tx, req: req, initial: true, late: offer == nil}
 	if offer != nil {
-		body, a, err := l.sdp.answer(offer)
+		body, a, err := l.sdp.Answer(offer)
 		if err != nil {
 			l.discard()
 			r, more := mediaRefusal(err)
@@ -102,16 +103,16 @@ func (u *UA) admit(inv bridge.Invite) *bridge.Refusal {
 
 // prepare makes a Line for an INVITE and reads its offer; offer is nil when the
 // INVITE has none.
-func (u *UA) prepare(req *sipmsg.Request, inv bridge.Invite) (*Line, *description, *bridge.Refusal, []sipmsg.Header) {
+func (u *UA) prepare(req *sipmsg.Request, inv bridge.Invite) (*Line, *sdp.Description, *bridge.Refusal, []sipmsg.Header) {
 	body, f := sdpBody(req)
 	if f != nil {
 		return nil, nil, &bridge.Refusal{SIPCode: f.code, Cause: bridge.CauseIncompatible, Reason: f.words},
 			[]sipmsg.Header{sipmsg.NewHeader("Accept", "application/sdp")}
 	}
-	var offer *description
+	var offer *sdp.Description
 	if body != nil {
 		var err error
-		if offer, err = parseSDP(body); err != nil {
+		if offer, err = sdp.Parse(body); err != nil {
 			return nil, nil, &bridge.Refusal{SIPCode: 400, Cause: bridge.CauseIncompatible, Reason: err.Error()}, nil
 		}
 	}
@@ -156,9 +157,9 @@ func (l *Line) contact(user string) string {
 // mediaRefusal says that nothing in an offer fits.
 func mediaRefusal(err error) (bridge.Refusal, sipmsg.Header) {
 	code := 399
-	var f *mediaFault
+	var f *sdp.Fault
 	if errors.As(err, &f) {
-		code = f.warning
+		code = f.Warning
 	}
 	return bridge.Refusal{SIPCode: 488, Cause: bridge.CauseIncompatible, Reason: err.Error()}, warning(code, err.Error())
 }

@@ -6,6 +6,8 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/sdp"
+	"github.com/roomline/roomline/sip/text"
 )
 
 // clientInvite is an INVITE of ours, first or later, until its final response.
@@ -90,7 +92,7 @@ func (l *Line) onInviteResponse(res *sipmsg.Response) {
 	case out.initial:
 		l.onRefused(out, res)
 	default:
-		l.onReinviteFailed(out, res.StatusCode, printable(res.Reason, 200))
+		l.onReinviteFailed(out, res.StatusCode, text.Printable(res.Reason, 200))
 	}
 }
 
@@ -134,19 +136,19 @@ func (l *Line) onProvisional(out *clientInvite, res *sipmsg.Response) {
 }
 
 // answerIn reads the SDP answer in a response to our offer.
-func (l *Line) answerIn(res *sipmsg.Response) (agreement, error) {
+func (l *Line) answerIn(res *sipmsg.Response) (sdp.Agreement, error) {
 	body, f := sdpBody(res)
 	if f != nil {
-		return agreement{}, f
+		return sdp.Agreement{}, f
 	}
 	if body == nil {
-		return agreement{}, &mediaFault{399, "the answer carries no SDP"}
+		return sdp.Agreement{}, &sdp.Fault{Warning: 399, Words: "the answer carries no SDP"}
 	}
-	d, err := parseSDP(body)
+	d, err := sdp.Parse(body)
 	if err != nil {
-		return agreement{}, err
+		return sdp.Agreement{}, err
 	}
-	return l.sdp.accept(d)
+	return l.sdp.Accept(d)
 }
 
 // onAnswered completes the call.
@@ -159,7 +161,7 @@ func (l *Line) onAnswered(out *clientInvite, res *sipmsg.Response) {
 	}
 	l.auth.forget()
 	var err error
-	var a agreement
+	var a sdp.Agreement
 	if len(res.Body()) > 0 || !l.early {
 		if a, err = l.answerIn(res); err == nil {
 			err = l.agree(a)
@@ -170,21 +172,21 @@ func (l *Line) onAnswered(out *clientInvite, res *sipmsg.Response) {
 		return
 	}
 	l.emit(bridge.LineEvent{Kind: bridge.LineAnswered, SIPCode: res.StatusCode})
-	l.setHeld(a.held)
+	l.setHeld(a.Held)
 }
 
 // onRefused ends the call, or tries the next server where this one is out of order.
 func (l *Line) onRefused(out *clientInvite, res *sipmsg.Response) {
 	l.uac = nil
 	if res.StatusCode == 503 && !out.provisional && len(l.dial.targets) > 0 {
-		l.dial.last = fmt.Errorf("503 %s", printable(res.Reason, 100))
+		l.dial.last = fmt.Errorf("503 %s", text.Printable(res.Reason, 100))
 		l.nextTarget()
 		return
 	}
-	q850, text := readReason(res)
-	words := fmt.Sprintf("%d %s", res.StatusCode, printable(res.Reason, 160))
-	if text != "" && text != printable(res.Reason, 200) {
-		words += ": " + text
+	q850, why := readReason(res)
+	words := fmt.Sprintf("%d %s", res.StatusCode, text.Printable(res.Reason, 160))
+	if why != "" && why != text.Printable(res.Reason, 200) {
+		words += ": " + why
 	}
 	l.over(causeOf(res.StatusCode, q850, l.rang), res.StatusCode, words)
 	l.state = gone

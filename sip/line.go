@@ -9,6 +9,8 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media/rtp"
+	"github.com/roomline/roomline/sip/sdp"
+	"github.com/roomline/roomline/sip/text"
 )
 
 // state is where a Line stands. It moves forward only:
@@ -48,7 +50,7 @@ type Line struct {
 	stop    context.CancelFunc // aborts look-ups and connecting
 
 	dialog Dialog
-	sdp    negotiation
+	sdp    sdp.Negotiation
 	state  state
 	ended  bool // LineEnded is out
 	held   bool // the peer holds us
@@ -80,7 +82,7 @@ var errEnded = errors.New("the call has ended")
 func (u *UA) newLine(d Dialog, inbound bool, log *slog.Logger) *Line {
 	l := &Line{
 		ua: u, inbound: inbound, callID: d.CallID, key: lineKey{d.CallID, d.LocalTag}, dialog: d,
-		log:    log.With("sip_call_id", printable(d.CallID, 128)),
+		log:    log.With("sip_call_id", text.Printable(d.CallID, 128)),
 		events: make(chan bridge.LineEvent, eventRoom), inbox: make(chan func(), 16),
 		cancels: make(chan struct{}, 1), done: make(chan struct{}), timers: map[*time.Timer]struct{}{},
 	}

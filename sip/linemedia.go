@@ -7,6 +7,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
+	"github.com/roomline/roomline/sip/sdp"
 )
 
 // openMedia opens the RTP session at the address that the peer is reached from.
@@ -20,14 +21,14 @@ func (l *Line) openMedia(peer netip.AddrPort, codecs []media.Codec) error {
 		return fmt.Errorf("open an RTP session: %w", err)
 	}
 	shown := l.ua.advertised(ip)
-	l.sdp = newNegotiation(shown, int(l.media.LocalAddr().Port()), codecs)
+	l.sdp = sdp.New(shown, int(l.media.LocalAddr().Port()), codecs)
 	l.dialog.SentBy = netip.AddrPortFrom(shown, l.dialog.Socket.Port())
 	return nil
 }
 
 // agree puts what SDP settled into force.
-func (l *Line) agree(a agreement) error {
-	p := a.params
+func (l *Line) agree(a sdp.Agreement) error {
+	p := a.Params
 	if p.Remote.IsValid() {
 		// Latch only where the signalled address cannot be right: it does not
 		// reach from here to where the signalling came from (see reachable). The

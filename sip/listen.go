@@ -9,6 +9,8 @@ import (
 
 	"github.com/emiago/sipgo"
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/sdp"
 )
 
 func init() {
@@ -121,7 +123,7 @@ func (u *UA) face(peer netip.Addr) (netip.AddrPort, error) {
 			return a, nil
 		}
 	}
-	return netip.AddrPort{}, fmt.Errorf("%s is an %s address and no %s address is listened on", peer, family(peer), family(peer))
+	return netip.AddrPort{}, fmt.Errorf("%s is an %s address and no %s address is listened on", peer, sdp.Family(peer), sdp.Family(peer))
 }
 
 // ipFor is the one local address that packets to a peer leave from.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/text"
 )
 
 // defaultRing bounds a call whose DialSpec sets no RingTimeout.
@@ -38,7 +39,7 @@ func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) {
 	}
 	for name, value := range spec.Headers {
 		if !isToken(name) || printableValue(value) != value {
-			return nil, fmt.Errorf("header field %q cannot be sent", printable(name, 64))
+			return nil, fmt.Errorf("header field %q cannot be sent", text.Printable(name, 64))
 		}
 	}
 	codecs, err := codecsOf(spec.Trunk, u.config.Codecs)
@@ -158,7 +159,7 @@ func (l *Line) nextTarget() {
 	if len(l.dial.targets) == 0 {
 		words := "nobody answers there"
 		if l.dial.last != nil {
-			words = printable(l.dial.last.Error(), 200)
+			words = text.Printable(l.dial.last.Error(), 200)
 		}
 		l.over(bridge.CauseUnreachable, 0, words)
 		l.state = gone
@@ -189,7 +190,7 @@ func (l *Line) invite(t target) {
 		return
 	}
 	l.dialog.Source, l.dialog.Transport = t.addr, t.transport
-	out := &clientInvite{initial: true, to: t, body: l.sdp.offer()}
+	out := &clientInvite{initial: true, to: t, body: l.sdp.Offer()}
 	if err := l.sendInvite(out); err != nil {
 		l.dial.last = errors.New("the INVITE cannot be sent to " + t.String())
 		l.nextTarget()

@@ -10,6 +10,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/sdp"
 )
 
 // onReinvite is an INVITE within the dialog, section 14.2.
@@ -53,14 +54,14 @@ func (l *Line) takeReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx, refuse fun
 	}
 	in := &serverInvite{tx: tx, req: req, late: body == nil}
 	if in.late {
-		in.body, in.agreed.held = l.sdp.offer(), l.held
+		in.body, in.agreed.Held = l.sdp.Offer(), l.held
 	} else {
-		d, err := parseSDP(body)
+		d, err := sdp.Parse(body)
 		if err != nil {
 			refuse(400, err.Error())
 			return
 		}
-		if in.body, in.agreed, err = l.sdp.answer(d); err != nil {
+		if in.body, in.agreed, err = l.sdp.Answer(d); err != nil {
 			r, warn := mediaRefusal(err)
 			refuse(r.SIPCode, r.Reason, warn)
 			return
@@ -81,7 +82,7 @@ func (l *Line) takeReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx, refuse fun
 		return
 	}
 	if !in.late {
-		l.setHeld(in.agreed.held)
+		l.setHeld(in.agreed.Held)
 	}
 }
 
@@ -131,7 +132,7 @@ func (l *Line) dropHold(err error) {
 func (l *Line) reinvite(hold bool) error {
 	before := l.sdp.Hold
 	l.sdp.Hold = hold
-	out := &clientInvite{hold: true, undo: before, body: l.sdp.offer()}
+	out := &clientInvite{hold: true, undo: before, body: l.sdp.Offer()}
 	if err := l.sendInvite(out); err != nil {
 		l.sdp.Hold = before
 		return err
@@ -177,6 +178,6 @@ func (l *Line) onReinviteAccepted(out *clientInvite, res *sipmsg.Response) {
 		return
 	}
 	l.dropHold(nil)
-	l.setHeld(a.held)
+	l.setHeld(a.Held)
 	l.nextHold()
 }

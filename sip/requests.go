@@ -13,6 +13,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/text"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -26,7 +27,7 @@ func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	defer u.work.Done()
 	defer func() {
 		if p := recover(); p != nil {
-			u.log.Error("panic while handling a request", "method", req.Method, "sip_call_id", printable(req.CallID().Value(), 128), "panic", p, "stack", string(debug.Stack()))
+			u.log.Error("panic while handling a request", "method", req.Method, "sip_call_id", text.Printable(req.CallID().Value(), 128), "panic", p, "stack", string(debug.Stack()))
 			u.reply(req, tx, 500, "Server Internal Error")
 		}
 	}()
@@ -137,7 +138,7 @@ func (u *UA) onOther(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		u.reply(req, tx, 405, string(req.Method)+" is not allowed here")
 		return
 	}
-	u.reply(req, tx, 501, "method "+printable(string(req.Method), 32)+" is not known")
+	u.reply(req, tx, 501, "method "+text.Printable(string(req.Method), 32)+" is not known")
 }
 
 // unsupported lists the extensions that a request requires; none is built.
@@ -146,7 +147,7 @@ func unsupported(req *sipmsg.Request) string {
 	for _, h := range req.GetHeaders("Require") {
 		for _, tag := range strings.Split(h.Value(), ",") {
 			if tag = strings.TrimSpace(tag); tag != "" {
-				list = append(list, printable(tag, 64))
+				list = append(list, text.Printable(tag, 64))
 			}
 		}
 	}
@@ -242,8 +243,8 @@ func (u *UA) refusedRaw(h *head, f *fault, source netip.AddrPort, transport stri
 	id, _ := h.get("call-id")
 	uri, _, _ := splitAddress(from)
 	u.report(bridge.Refusal{
-		Source: source.String(), Transport: transport, From: printable(userOf(uri), 128), To: printable(userOf(h.uri), 128),
-		SIPCallID: printable(id, 256), SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words,
+		Source: source.String(), Transport: transport, From: text.Printable(userOf(uri), 128), To: text.Printable(userOf(h.uri), 128),
+		SIPCallID: text.Printable(id, 256), SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words,
 	})
 }
 
@@ -255,8 +256,8 @@ func (u *UA) report(r bridge.Refusal) {
 		r.Time = time.Now().UTC()
 	}
 	u.log.LogAttrs(context.Background(), slog.LevelWarn, "INVITE refused", slog.String("source", r.Source), slog.String("transport", r.Transport),
-		slog.String("from", printable(r.From, 64)), slog.String("to", printable(r.To, 64)),
-		slog.String("sip_call_id", printable(r.SIPCallID, 128)), slog.Int("sip_code", r.SIPCode),
+		slog.String("from", text.Printable(r.From, 64)), slog.String("to", text.Printable(r.To, 64)),
+		slog.String("sip_call_id", text.Printable(r.SIPCallID, 128)), slog.Int("sip_code", r.SIPCode),
 		slog.String("cause", string(r.Cause)), slog.String("reason", r.Reason))
 	if u.config.Refused != nil {
 		u.config.Refused(r)

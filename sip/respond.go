@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/text"
 )
 
 // allowed is the Allow header field: the methods that are built.
@@ -56,7 +58,7 @@ func (u *UA) tagFor(req *sipmsg.Request) string {
 
 // warning is the Warning header field, section 20.43.
 func warning(code int, words string) sipmsg.Header {
-	return sipmsg.NewHeader("Warning", itoa(code)+` roomline "`+printable(words, 200)+`"`)
+	return sipmsg.NewHeader("Warning", itoa(code)+` roomline "`+text.Printable(words, 200)+`"`)
 }
 
 // withBody puts an SDP body into a message.

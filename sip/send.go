@@ -10,6 +10,8 @@ import (
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/sdp"
 )
 
 // lookupTime bounds a name look-up within a dialog.
@@ -29,7 +31,7 @@ func resolve(ctx context.Context, h hop, v4 bool) ([]target, error) {
 	if addr, err := netip.ParseAddr(h.host); err == nil {
 		addr = addr.Unmap()
 		if addr.Is4() != v4 {
-			return nil, fmt.Errorf("%s is an %s address and this side speaks the other family", addr, family(addr))
+			return nil, fmt.Errorf("%s is an %s address and this side speaks the other family", addr, sdp.Family(addr))
 		}
 		return []target{{netip.AddrPortFrom(addr, portOr5060(h.port)), h.transport}}, nil
 	}

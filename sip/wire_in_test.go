@@ -7,6 +7,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/sdp"
 )
 
 func TestResponsesIntroduceThemselves(t *testing.T) {
@@ -361,8 +362,8 @@ func TestPeerDefect14LateOffer(t *testing.T) {
 	c := b.incoming()
 	c.Answer()
 	ok := w.response(200, "INVITE")
-	offer, err := parseSDP(ok.body)
-	if err != nil || len(offer.streams) != 1 || offer.streams[0].dir != sendRecv {
+	offer, err := sdp.Parse(ok.body)
+	if err != nil || len(offer.Streams) != 1 || offer.Streams[0].Dir != sdp.SendRecv {
 		t.Fatalf("the 200 offers %v, %v", offer, err)
 	}
 	ack := d.within("ACK", ok)

@@ -12,6 +12,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/sdp"
 )
 
 func (w *wire) uri(user string) string { return "sip:" + user + "@" + w.addr() }
@@ -241,31 +242,31 @@ func TestPeerDefect08HoldIsAnsweredWithTheRightDirection(t *testing.T) {
 	b := startAgent(t, nil)
 	w := newWire(t, b.Addr())
 	line, d, ok := w.call(b)
-	first, _ := parseSDP(ok.body)
-	if first.streams[0].dir != sendRecv {
+	first, _ := sdp.Parse(ok.body)
+	if first.Streams[0].Dir != sdp.SendRecv {
 		t.Fatal("the first answer is not sendrecv")
 	}
 	audio := func(rest string) string { return "m=audio 40000 RTP/AVP 0 8\r\n" + rest }
 	version := versionOf(t, ok)
 	for _, c := range []struct {
 		sdp         string
-		want        direction
+		want        sdp.Direction
 		send, recv  bool
 		kind        bridge.LineEventKind
 		sameVersion bool
 	}{
-		{sampleSDP("127.0.0.1", 0, audio("a=sendonly\r\n")), receives, false, true, bridge.LineHeld, false},
-		{sampleSDP("127.0.0.1", 0, audio("a=sendonly\r\n")), receives, false, true, 0, true},
-		{sampleSDP("127.0.0.1", 0, audio("a=sendrecv\r\n")), sendRecv, true, true, bridge.LineResumed, false},
-		{sampleSDP("127.0.0.1", 0, audio("a=inactive\r\n")), inactive, false, false, bridge.LineHeld, false},
-		{sampleSDP("127.0.0.1", 0, audio("")), sendRecv, true, true, bridge.LineResumed, false},
-		{sampleSDP("0.0.0.0", 0, audio("")), receives, false, true, bridge.LineHeld, false},
-		{sampleSDP("127.0.0.1", 0, audio("a=recvonly\r\n")), sends, true, false, bridge.LineResumed, false},
+		{sampleSDP("127.0.0.1", 0, audio("a=sendonly\r\n")), sdp.Receives, false, true, bridge.LineHeld, false},
+		{sampleSDP("127.0.0.1", 0, audio("a=sendonly\r\n")), sdp.Receives, false, true, 0, true},
+		{sampleSDP("127.0.0.1", 0, audio("a=sendrecv\r\n")), sdp.SendRecv, true, true, bridge.LineResumed, false},
+		{sampleSDP("127.0.0.1", 0, audio("a=inactive\r\n")), sdp.Inactive, false, false, bridge.LineHeld, false},
+		{sampleSDP("127.0.0.1", 0, audio("")), sdp.SendRecv, true, true, bridge.LineResumed, false},
+		{sampleSDP("0.0.0.0", 0, audio("")), sdp.Receives, false, true, bridge.LineHeld, false},
+		{sampleSDP("127.0.0.1", 0, audio("a=recvonly\r\n")), sdp.Sends, true, false, bridge.LineResumed, false},
 	} {
 		m := w.reinvite(&d, ok, c.sdp, 200)
-		s, err := parseSDP(m.body)
-		if err != nil || s.streams[0].dir != c.want {
-			t.Fatalf("%q answered %v (%v), want %v", c.sdp, s.streams[0].dir, err, c.want)
+		s, err := sdp.Parse(m.body)
+		if err != nil || s.Streams[0].Dir != c.want {
+			t.Fatalf("%q answered %v (%v), want %v", c.sdp, s.Streams[0].Dir, err, c.want)
 		}
 		if c.kind != 0 {
 			expect(t, line, c.kind)
@@ -301,7 +302,7 @@ func TestReinviteChangesCodecAndAddress(t *testing.T) {
 	if p.Codec != media.PCMA || p.Remote != netip.MustParseAddrPort("127.0.0.2:40100") || p.Ptime != 30*time.Millisecond || p.EventsAgreed {
 		t.Errorf("media %+v", p)
 	}
-	if s, _ := parseSDP(m.body); len(s.streams) != 2 || s.streams[1].port != 0 || s.streams[0].ptime != 30*time.Millisecond {
+	if s, _ := sdp.Parse(m.body); len(s.Streams) != 2 || s.Streams[1].Port != 0 || s.Streams[0].Ptime != 30*time.Millisecond {
 		t.Errorf("answer %+v", s)
 	}
 	w.reinvite(&d, ok, sampleSDP("127.0.0.1", 0, "m=audio 40100 RTP/AVP 9\r\n"), 488)
@@ -309,7 +310,7 @@ func TestReinviteChangesCodecAndAddress(t *testing.T) {
 		t.Errorf("a refused offer changed the session: %+v", q)
 	}
 	late := w.reinvite(&d, ok, "", 200) // its ACK carries no answer
-	if s, err := parseSDP(late.body); err != nil || len(s.streams) != 2 || s.streams[1].port != 0 {
+	if s, err := sdp.Parse(late.body); err != nil || len(s.Streams) != 2 || s.Streams[1].Port != 0 {
 		t.Errorf("our offer: %+v, %v", s, err)
 	}
 	w.reply(w.request("BYE"), 200, "OK", "", "", "")
@@ -342,8 +343,8 @@ func TestOverlappingInvites(t *testing.T) {
 		w.reply(ours, 491, "Request Pending", "", "", "")
 		w.request("ACK")
 		ours = w.request("INVITE") // after a while, again
-		if s, _ := parseSDP(ours.body); s.streams[0].dir != sends {
-			t.Errorf("we offer %v", s.streams[0].dir)
+		if s, _ := sdp.Parse(ours.body); s.Streams[0].Dir != sdp.Sends {
+			t.Errorf("we offer %v", s.Streams[0].Dir)
 		}
 		w.reply(ours, 200, "OK", "", "", sampleSDP("127.0.0.1", 40000, "m=audio 40000 RTP/AVP 0\r\na=recvonly\r\n"))
 		w.request("ACK")

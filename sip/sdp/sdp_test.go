@@ -1,7 +1,10 @@
-package sip
+package sdp
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +12,8 @@ import (
 	"github.com/roomline/roomline/media"
 )
 
-func newTestNegotiation(addr string) negotiation {
-	n := newNegotiation(mustAddr(addr), 30000, nil)
+func newTestNegotiation(addr string) Negotiation {
+	n := New(netip.MustParseAddr(addr), 30000, nil)
 	n.SessionID = 77
 	return n
 }
@@ -20,7 +23,7 @@ type wantStream struct {
 	kind string
 	port int
 	list string // payload numbers
-	dir  direction
+	dir  Direction
 }
 
 // The offers follow the examples of RFC 4317, RFC 3264 section 10 and what
@@ -36,51 +39,51 @@ func TestAnswers(t *testing.T) {
 		held        bool
 	}{
 		{"RFC 4317 2.1: audio and video", head + "m=audio 49170 RTP/AVP 0 8 97\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:97 iLBC/8000\r\nm=video 51372 RTP/AVP 31 32\r\na=rtpmap:31 H261/90000\r\na=rtpmap:32 MPV/90000\r\n",
-			[]wantStream{{"audio", 30000, "0 8", sendRecv}, {"video", 0, "31 32", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+			[]wantStream{{"audio", 30000, "0 8", SendRecv}, {"video", 0, "31 32", SendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
 		{"RFC 4317 2.4: two audio streams", head + "m=audio 49170 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\nm=audio 49172 RTP/AVP 97\r\na=rtpmap:97 telephone-event/8000\r\n",
-			[]wantStream{{"audio", 30000, "0", sendRecv}, {"audio", 0, "97", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+			[]wantStream{{"audio", 30000, "0", SendRecv}, {"audio", 0, "97", SendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
 		{"the first audio has no common codec", head + "m=audio 49170 RTP/AVP 97\r\na=rtpmap:97 iLBC/8000\r\nm=audio 49172 RTP/AVP 8\r\n",
-			[]wantStream{{"audio", 0, "97", sendRecv}, {"audio", 30000, "8", sendRecv}}, media.PCMA, 20 * time.Millisecond, true, true, false},
+			[]wantStream{{"audio", 0, "97", SendRecv}, {"audio", 30000, "8", SendRecv}}, media.PCMA, 20 * time.Millisecond, true, true, false},
 		{"RFC 3264 10.1: a stream refused before", head + "m=video 0 RTP/AVP 31\r\nm=audio 49920 RTP/AVP 0 110\r\na=rtpmap:110 telephone-event/8000\r\n",
-			[]wantStream{{"video", 0, "31", sendRecv}, {"audio", 30000, "0 110", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+			[]wantStream{{"video", 0, "31", SendRecv}, {"audio", 30000, "0 110", SendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
 		{"hold by direction on the session", strings.Replace(head, "t=0 0", "t=0 0\r\na=sendonly", 1) + "m=audio 4000 RTP/AVP 0\r\n",
-			[]wantStream{{"audio", 30000, "0", receives}}, media.PCMU, 20 * time.Millisecond, false, true, true},
+			[]wantStream{{"audio", 30000, "0", Receives}}, media.PCMU, 20 * time.Millisecond, false, true, true},
 		{"hold by address", strings.Replace(head, "192.0.2.10", "0.0.0.0", 1) + "m=audio 4000 RTP/AVP 0\r\n",
-			[]wantStream{{"audio", 30000, "0", receives}}, media.PCMU, 20 * time.Millisecond, false, true, true},
+			[]wantStream{{"audio", 30000, "0", Receives}}, media.PCMU, 20 * time.Millisecond, false, true, true},
 		{"inactive by address and direction", strings.Replace(head, "192.0.2.10", "0.0.0.0", 1) + "m=audio 4000 RTP/AVP 0\r\na=inactive\r\n",
-			[]wantStream{{"audio", 30000, "0", inactive}}, media.PCMU, 20 * time.Millisecond, false, false, true},
+			[]wantStream{{"audio", 30000, "0", Inactive}}, media.PCMU, 20 * time.Millisecond, false, false, true},
 		{"receive only", head + "m=audio 4000 RTP/AVP 0\r\na=recvonly\r\n",
-			[]wantStream{{"audio", 30000, "0", sends}}, media.PCMU, 20 * time.Millisecond, true, false, false},
+			[]wantStream{{"audio", 30000, "0", Sends}}, media.PCMU, 20 * time.Millisecond, true, false, false},
 		{"dynamic numbers for G.711, comfort noise", head + "m=audio 4000 RTP/AVP 96 13 98\r\na=rtpmap:96 pcma/8000/1\r\na=rtpmap:98 telephone-event/8000\r\na=ptime:30\r\n",
-			[]wantStream{{"audio", 30000, "96 13 98", sendRecv}}, media.PCMA, 30 * time.Millisecond, true, true, false},
+			[]wantStream{{"audio", 30000, "96 13 98", SendRecv}}, media.PCMA, 30 * time.Millisecond, true, true, false},
 		{"AVPF, wideband events ignored", head + "m=audio 4000 RTP/AVPF 0 101 102\r\na=rtpmap:101 telephone-event/48000\r\na=rtpmap:102 telephone-event/8000\r\na=rtcp:4005\r\n",
-			[]wantStream{{"audio", 30000, "0 102", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+			[]wantStream{{"audio", 30000, "0 102", SendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
 		{"fax beside audio", head + "m=audio 4000 RTP/AVP 0\r\nm=image 4002 udptl t38\r\n",
-			[]wantStream{{"audio", 30000, "0", sendRecv}, {"image", 0, "t38", sendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
+			[]wantStream{{"audio", 30000, "0", SendRecv}, {"image", 0, "t38", SendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
 	} {
 		n := newTestNegotiation("192.0.2.1")
-		d, err := parseSDP([]byte(c.offer))
+		d, err := Parse([]byte(c.offer))
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		body, a, err := n.answer(d)
+		body, a, err := n.Answer(d)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		got, err := parseSDP(body)
-		if err != nil || len(got.streams) != len(c.want) {
+		got, err := Parse(body)
+		if err != nil || len(got.Streams) != len(c.want) {
 			t.Errorf("%s: %v\n%s", c.name, err, body)
 			continue
 		}
 		for i, w := range c.want {
-			s := got.streams[i]
-			if s.kind != w.kind || s.port != w.port || strings.Join(s.formats, " ") != w.list || s.dir != w.dir || s.proto != d.streams[i].proto {
+			s := got.Streams[i]
+			if s.Kind != w.kind || s.Port != w.port || strings.Join(s.Formats, " ") != w.list || s.Dir != w.dir || s.Proto != d.Streams[i].Proto {
 				t.Errorf("%s: m-line %d is %+v, want %+v", c.name, i, s, w)
 			}
 		}
-		if p := a.params; p.Codec != c.codec || p.Ptime != c.ptime || p.Send != c.send || p.Receive != c.recv || a.held != c.held {
+		if p := a.Params; p.Codec != c.codec || p.Ptime != c.ptime || p.Send != c.send || p.Receive != c.recv || a.Held != c.held {
 			t.Errorf("%s: agreed on %+v", c.name, a)
 		}
 	}
@@ -96,13 +99,13 @@ func TestPeerDefect02PtimeIsAnswered(t *testing.T) {
 		if said != "" {
 			said += "\r\n"
 		}
-		d, err := parseSDP([]byte(sampleSDP("127.0.0.1", 0, "m=audio 4000 RTP/AVP 0\r\n"+said)))
+		d, err := Parse([]byte(sampleSDP("127.0.0.1", 0, "m=audio 4000 RTP/AVP 0\r\n"+said)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, a, err := n.answer(d)
-		if err != nil || a.params.Ptime != want*time.Millisecond || !strings.Contains(string(body), "a=ptime:"+itoa(int(want))+"\r\n") {
-			t.Errorf("%q: %v, %v\n%s", said, a.params.Ptime, err, body)
+		body, a, err := n.Answer(d)
+		if err != nil || a.Params.Ptime != want*time.Millisecond || !strings.Contains(string(body), "a=ptime:"+strconv.Itoa(int(want))+"\r\n") {
+			t.Errorf("%q: %v, %v\n%s", said, a.Params.Ptime, err, body)
 		}
 	}
 }
@@ -120,13 +123,13 @@ func TestOffersThatDoNotFit(t *testing.T) {
 	} {
 		n := newTestNegotiation("192.0.2.9")
 		before := n.Version
-		d, err := parseSDP([]byte(sdp))
+		d, err := Parse([]byte(sdp))
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = n.answer(d)
-		var f *mediaFault
-		if !errors.As(err, &f) || f.warning != warning || n.Version != before || n.Audio != -1 {
+		_, _, err = n.Answer(d)
+		var f *Fault
+		if !errors.As(err, &f) || f.Warning != warning || n.Version != before || n.Audio != -1 {
 			t.Errorf("%q: %v", sdp, err)
 		}
 	}
@@ -142,7 +145,7 @@ func TestBrokenSDPIsNamedAndNotRepeated(t *testing.T) {
 		"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n",
 		sampleSDP("127.0.0.1", 0, strings.Repeat("m=audio 4000 RTP/AVP 0\r\n", maxStreams+1)),
 	} {
-		_, err := parseSDP([]byte(sdp))
+		_, err := Parse([]byte(sdp))
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", sdp, err)
 		}
@@ -151,37 +154,37 @@ func TestBrokenSDPIsNamedAndNotRepeated(t *testing.T) {
 
 func TestOffersKeepPlacesAndNumbers(t *testing.T) {
 	n := newTestNegotiation("192.0.2.1")
-	d, _ := parseSDP([]byte(sampleSDP("192.0.2.9", 0, "m=video 4002 RTP/AVP 31\r\nm=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n")))
-	if _, _, err := n.answer(d); err != nil {
+	d, _ := Parse([]byte(sampleSDP("192.0.2.9", 0, "m=video 4002 RTP/AVP 31\r\nm=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n")))
+	if _, _, err := n.Answer(d); err != nil {
 		t.Fatal(err)
 	}
 	first := n.Version
 	n.Hold = true
-	o, err := parseSDP(n.offer())
-	if err != nil || len(o.streams) != 2 || o.streams[0].port != 0 || o.streams[1].dir != sends {
+	o, err := Parse(n.Offer())
+	if err != nil || len(o.Streams) != 2 || o.Streams[0].Port != 0 || o.Streams[1].Dir != Sends {
 		t.Fatalf("%+v, %v", o, err)
 	}
-	if list := strings.Join(o.streams[1].formats, " "); list != "0 8 96" {
+	if list := strings.Join(o.Streams[1].Formats, " "); list != "0 8 96" {
 		t.Errorf("formats %s", list)
 	}
 	if n.Version != first+1 {
 		t.Errorf("version %d after %d", n.Version, first)
 	}
-	n.offer()
+	n.Offer()
 	if n.Version != first+1 {
 		t.Error("the same offer again has a new version")
 	}
-	held, _ := parseSDP([]byte(sampleSDP("192.0.2.9", 0, "m=video 0 RTP/AVP 31\r\nm=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\na=sendonly\r\n")))
-	if a, err := n.accept(held); err != nil || a.params.Send || a.params.Receive || !a.held {
+	held, _ := Parse([]byte(sampleSDP("192.0.2.9", 0, "m=video 0 RTP/AVP 31\r\nm=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\na=sendonly\r\n")))
+	if a, err := n.Accept(held); err != nil || a.Params.Send || a.Params.Receive || !a.Held {
 		t.Errorf("both hold: %+v, %v", a, err)
 	}
 }
 
 func TestIPv6Answer(t *testing.T) {
 	n := newTestNegotiation("2001:db8::1")
-	d, _ := parseSDP([]byte(sampleSDP("2001:db8::9", 4000, "")))
-	body, a, err := n.answer(d)
-	if err != nil || !strings.Contains(string(body), "c=IN IP6 2001:db8::1\r\n") || a.params.Remote.String() != "[2001:db8::9]:4000" {
+	d, _ := Parse([]byte(sampleSDP("2001:db8::9", 4000, "")))
+	body, a, err := n.Answer(d)
+	if err != nil || !strings.Contains(string(body), "c=IN IP6 2001:db8::1\r\n") || a.Params.Remote.String() != "[2001:db8::9]:4000" {
 		t.Errorf("%v %+v\n%s", err, a, body)
 	}
 }
@@ -194,10 +197,10 @@ func TestRTCPAttribute(t *testing.T) {
 		if line != "" {
 			line += "\r\n"
 		}
-		d, _ := parseSDP([]byte(sampleSDP("192.0.2.9", 0, "m=audio 4000 RTP/AVP 0\r\n"+line)))
-		_, a, err := n.answer(d)
-		if err != nil || a.params.RemoteRTCP.String() != want {
-			t.Errorf("%q: %v, %v", line, a.params.RemoteRTCP, err)
+		d, _ := Parse([]byte(sampleSDP("192.0.2.9", 0, "m=audio 4000 RTP/AVP 0\r\n"+line)))
+		_, a, err := n.Answer(d)
+		if err != nil || a.Params.RemoteRTCP.String() != want {
+			t.Errorf("%q: %v, %v", line, a.Params.RemoteRTCP, err)
 		}
 	}
 }
@@ -207,7 +210,7 @@ func FuzzSDP(f *testing.F) {
 	f.Add([]byte(sampleSDP("0.0.0.0", 0, "m=audio 4000/2 RTP/AVP 0 96\r\na=rtpmap:96 PCMA/8000\r\na=ptime:20\r\na=rtcp:1 IN IP4 1.2.3.4\r\na=inactive\r\n")))
 	f.Add([]byte(sampleSDP("::1", 0, "b=AS:64\r\nm=audio 4000 RTP/AVP 0\r\nc=IN IP6 ::2/3\r\nm=video 0 RTP/AVP 31\r\n")))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		d, err := parseSDP(body)
+		d, err := Parse(body)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\r\n\x00") {
 				t.Errorf("error with control characters: %q", err)
@@ -215,16 +218,28 @@ func FuzzSDP(f *testing.F) {
 			return
 		}
 		n := newTestNegotiation("127.0.0.1")
-		out, a, err := n.answer(d)
+		out, a, err := n.Answer(d)
 		if err != nil {
 			return
 		}
-		got, err := parseSDP(out)
-		if err != nil || len(got.streams) != len(d.streams) {
+		got, err := Parse(out)
+		if err != nil || len(got.Streams) != len(d.Streams) {
 			t.Fatalf("our answer cannot be read: %v\n%q", err, out)
 		}
-		if p := a.params; p.Ptime < minPtime || p.Ptime > maxPtime || !p.Codec.Audio() || p.Send && !p.Remote.IsValid() {
+		if p := a.Params; p.Ptime < minPtime || p.Ptime > maxPtime || !p.Codec.Audio() || p.Send && !p.Remote.IsValid() {
 			t.Errorf("agreed on %+v", p)
 		}
 	})
+}
+
+// sampleSDP is an offer with its media at an address.
+func sampleSDP(ip string, port int, rest string) string {
+	if rest == "" {
+		rest = fmt.Sprintf("m=audio %d RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n", port)
+	}
+	kind := "IP4"
+	if strings.Contains(ip, ":") {
+		kind = "IP6"
+	}
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\n%s", kind, ip, kind, ip, rest)
 }

@@ -1,4 +1,7 @@
-package sip
+// Package sdp describes sessions: it reads a peer's description (RFC 8866) and
+// settles offers and answers (RFC 3264) for one audio stream. It is pure and
+// knows no SIP.
+package sdp
 
 import (
 	"bytes"
@@ -12,58 +15,61 @@ import (
 	pionsdp "github.com/pion/sdp/v3"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/text"
 )
 
 // maxStreams bounds the m-lines of one description; more are an attack.
 const maxStreams = 32
 
-// direction is a stream's direction as its describer sees it, RFC 3264 section 5.1.
-type direction uint8
+// Direction is a stream's direction as its describer sees it, RFC 3264 section 5.1.
+type Direction uint8
 
+// The directions.
 const (
-	inactive direction = 0
-	sends    direction = 1
-	receives direction = 2
-	sendRecv           = sends | receives
+	Inactive Direction = 0
+	Sends    Direction = 1
+	Receives Direction = 2
+	SendRecv           = Sends | Receives
 )
 
 var directionNames = [...]string{"inactive", "sendonly", "recvonly", "sendrecv"}
 
-func (d direction) String() string { return directionNames[d&sendRecv] }
+// String is the attribute of the direction.
+func (d Direction) String() string { return directionNames[d&SendRecv] }
 
 // mirrored is the same stream as the other side sees it.
-func (d direction) mirrored() direction { return d>>1&sends | d<<1&receives }
+func (d Direction) mirrored() Direction { return d>>1&Sends | d<<1&Receives }
 
-// description is a peer's SDP, reduced to what a telephone needs.
-type description struct {
-	streams []stream // in the order of the m-lines
+// Description is a peer's SDP, reduced to what a telephone needs.
+type Description struct {
+	Streams []Stream // in the order of the m-lines
 }
 
-// stream is one m-line with what is said about it.
-type stream struct {
-	kind    string // audio, video, …
-	port    int    // 0: refused or removed
-	proto   string
-	formats []string
-	addr    netip.Addr // zero when it is a host name
-	host    string     // the connection address as written
-	nowhere bool       // c=0.0.0.0: hold as RFC 2543 wrote it
-	rtcp    netip.AddrPort
-	codecs  []payload
-	ptime   time.Duration // 0: not said
-	longest time.Duration // maxptime, 0: not said
-	dir     direction
+// Stream is one m-line with what is said about it.
+type Stream struct {
+	Kind     string // audio, video, …
+	Port     int    // 0: refused or removed
+	Proto    string
+	Formats  []string
+	Addr     netip.Addr // zero when it is a host name
+	Host     string     // the connection address as written
+	Nowhere  bool       // c=0.0.0.0: hold as RFC 2543 wrote it
+	RTCP     netip.AddrPort
+	Codecs   []Payload
+	Ptime    time.Duration // 0: not said
+	MaxPtime time.Duration // maxptime, 0: not said
+	Dir      Direction
 }
 
-// payload is one format of an m-line that we know.
-type payload struct {
-	number uint8
-	codec  media.Codec
+// Payload is one format of an m-line that we know.
+type Payload struct {
+	Number uint8
+	Codec  media.Codec
 }
 
-// parseSDP reads a session description, RFC 8866. The error says in words what
+// Parse reads a session description, RFC 8866. The error says in words what
 // was wrong; it never repeats the body.
-func parseSDP(body []byte) (*description, error) {
+func Parse(body []byte) (*Description, error) {
 	if !bytes.HasPrefix(body, []byte("v=0")) {
 		return nil, errors.New("the SDP does not follow RFC 8866: it does not begin with v=0")
 	}
@@ -78,26 +84,26 @@ func parseSDP(body []byte) (*description, error) {
 	if len(s.MediaDescriptions) > maxStreams {
 		return nil, fmt.Errorf("the SDP has %d m-lines, more than %d", len(s.MediaDescriptions), maxStreams)
 	}
-	base, err := directionOf(s.Attributes, sendRecv)
+	base, err := directionOf(s.Attributes, SendRecv)
 	if err != nil {
 		return nil, err
 	}
-	d := &description{}
+	d := &Description{}
 	for i, m := range s.MediaDescriptions {
 		st, err := parseStream(m, slots[i], s.ConnectionInformation, base)
 		if err != nil {
 			return nil, fmt.Errorf("m-line %d: %w", i+1, err)
 		}
-		d.streams = append(d.streams, st)
+		d.Streams = append(d.Streams, st)
 	}
 	return d, nil
 }
 
 // sdpFault keeps the kind of a grammar error and drops what it quotes.
 func sdpFault(err error) string {
-	text, _, _ := strings.Cut(err.Error(), "`")
-	text = strings.TrimRight(strings.TrimPrefix(text, "sdp: "), " :")
-	return printable(text, 80)
+	words, _, _ := strings.Cut(err.Error(), "`")
+	words = strings.TrimRight(strings.TrimPrefix(words, "sdp: "), " :")
+	return text.Printable(words, 80)
 }
 
 // plainMedia disguises m-lines of kinds and protocols that the grammar library
@@ -117,60 +123,60 @@ func plainMedia(body []byte) (plain []byte, slots []slot) {
 	return plain, slots
 }
 
-func parseStream(m *pionsdp.MediaDescription, is slot, session *pionsdp.ConnectionInformation, base direction) (stream, error) {
-	st := stream{
-		kind:    is.Kind,
-		port:    m.MediaName.Port.Value,
-		proto:   is.Proto,
-		formats: is.Formats,
+func parseStream(m *pionsdp.MediaDescription, is slot, session *pionsdp.ConnectionInformation, base Direction) (Stream, error) {
+	st := Stream{
+		Kind:    is.Kind,
+		Port:    m.MediaName.Port.Value,
+		Proto:   is.Proto,
+		Formats: is.Formats,
 	}
 	for _, word := range append([]string{is.Kind, is.Proto}, is.Formats...) {
-		if word == "" || printable(word, len(word)) != word {
+		if word == "" || text.Printable(word, len(word)) != word {
 			return st, errors.New("the m-line holds letters outside ASCII")
 		}
 	}
-	if st.port < 0 || st.port > 65535 {
-		return st, fmt.Errorf("port %d is out of range", st.port)
+	if st.Port < 0 || st.Port > 65535 {
+		return st, fmt.Errorf("port %d is out of range", st.Port)
 	}
 	c := m.ConnectionInformation
 	if c == nil {
 		c = session
 	}
-	if c == nil && st.port != 0 {
+	if c == nil && st.Port != 0 {
 		return st, fmt.Errorf("no c= line says where the media goes")
 	}
 	if c != nil && c.Address != nil {
-		st.host, _, _ = strings.Cut(c.Address.Address, "/")
-		if addr, err := netip.ParseAddr(st.host); err == nil {
-			st.addr = addr.Unmap()
-			st.nowhere = st.addr.IsUnspecified()
+		st.Host, _, _ = strings.Cut(c.Address.Address, "/")
+		if addr, err := netip.ParseAddr(st.Host); err == nil {
+			st.Addr = addr.Unmap()
+			st.Nowhere = st.Addr.IsUnspecified()
 		}
 	}
 	var err error
-	if st.dir, err = directionOf(m.Attributes, base); err != nil {
+	if st.Dir, err = directionOf(m.Attributes, base); err != nil {
 		return st, err
 	}
 	return st, parseAttributes(m, &st)
 }
 
 // directionOf finds the direction among attributes; two different ones contradict each other.
-func directionOf(attributes []pionsdp.Attribute, fallback direction) (direction, error) {
+func directionOf(attributes []pionsdp.Attribute, fallback Direction) (Direction, error) {
 	found, said := fallback, false
 	for _, a := range attributes {
 		for d, name := range directionNames {
 			if a.Key != name {
 				continue
 			}
-			if said && found != direction(d) {
+			if said && found != Direction(d) {
 				return 0, fmt.Errorf("the SDP gives two directions, %s and %s", found, name)
 			}
-			found, said = direction(d), true
+			found, said = Direction(d), true
 		}
 	}
 	return found, nil
 }
 
-func parseAttributes(m *pionsdp.MediaDescription, st *stream) error {
+func parseAttributes(m *pionsdp.MediaDescription, st *Stream) error {
 	maps := map[string]string{}
 	for _, a := range m.Attributes {
 		switch a.Key {
@@ -181,48 +187,48 @@ func parseAttributes(m *pionsdp.MediaDescription, st *stream) error {
 			}
 			maps[number] = strings.TrimSpace(encoding)
 		case "ptime":
-			st.ptime = milliseconds(a.Value)
+			st.Ptime = milliseconds(a.Value)
 		case "maxptime":
-			st.longest = milliseconds(a.Value)
+			st.MaxPtime = milliseconds(a.Value)
 		case "rtcp":
-			st.rtcp = parseRTCP(a.Value, st.addr)
+			st.RTCP = parseRTCP(a.Value, st.Addr)
 		}
 	}
 	for _, format := range m.MediaName.Formats {
 		if p, ok := payloadOf(format, maps); ok {
-			st.codecs = append(st.codecs, p)
+			st.Codecs = append(st.Codecs, p)
 		}
 	}
 	return nil
 }
 
 // payloadOf translates one format; static numbers need no rtpmap, RFC 3551 section 6.
-func payloadOf(format string, maps map[string]string) (payload, bool) {
+func payloadOf(format string, maps map[string]string) (Payload, bool) {
 	number, err := strconv.ParseUint(format, 10, 7)
 	if err != nil {
-		return payload{}, false
+		return Payload{}, false
 	}
 	encoding, mapped := maps[format]
 	if !mapped {
 		switch number {
 		case 0:
-			return payload{0, media.PCMU}, true
+			return Payload{0, media.PCMU}, true
 		case 8:
-			return payload{8, media.PCMA}, true
+			return Payload{8, media.PCMA}, true
 		case 13:
-			return payload{13, media.ComfortNoise}, true
+			return Payload{13, media.ComfortNoise}, true
 		}
-		return payload{}, false
+		return Payload{}, false
 	}
 	parts := strings.Split(encoding, "/")
 	codec, ok := media.ParseCodec(parts[0])
 	if !ok || len(parts) < 2 || parts[1] != strconv.Itoa(codec.ClockRate()) {
-		return payload{}, false
+		return Payload{}, false
 	}
 	if len(parts) > 2 && parts[2] != "1" && codec != media.Opus {
-		return payload{}, false // stereo G.711 is somebody else's
+		return Payload{}, false // stereo G.711 is somebody else's
 	}
-	return payload{uint8(number), codec}, true
+	return Payload{uint8(number), codec}, true
 }
 
 // milliseconds reads ptime and maxptime; nonsense counts as not said.

@@ -1,0 +1,309 @@
+package sdp
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
+	"github.com/roomline/roomline/sip/text"
+)
+
+// Limits and defaults of packet times; DESIGN asks for 10 to 60 ms.
+const (
+	minPtime     = 10 * time.Millisecond
+	maxPtime     = 60 * time.Millisecond
+	defaultPtime = 20 * time.Millisecond
+)
+
+// Fault is a description that we understand and cannot use: a 488.
+type Fault struct {
+	Warning int    // RFC 3261 section 20.43
+	Words   string // what was asked for, what there is
+}
+
+// Error is the fault in words.
+func (f *Fault) Error() string { return f.Words }
+
+// Negotiation is our half of a dialog's offers and answers, RFC 3264. It is
+// plain data: everything that the next offer or answer depends on.
+type Negotiation struct {
+	Addr   netip.Addr    // what our c= line says; its family is the one that we speak
+	Port   int           // our RTP port; RTCP is the next
+	Codecs []media.Codec // in order of preference
+	Hold   bool          // we keep the peer on hold
+
+	SessionID uint64
+	Version   uint64
+	Sent      string // the last body below its o= line, to know when Version must grow
+	Slots     []slot // every m-line ever agreed, in order: they never move, section 8
+	Audio     int    // which of them carries our sound; -1 before the first
+	Numbers   map[media.Codec]uint8
+	Ptime     time.Duration
+}
+
+// slot is an m-line of which only the place matters.
+type slot struct {
+	Kind, Proto string
+	Formats     []string
+}
+
+// Agreement is what one exchange settled.
+type Agreement struct {
+	Params rtp.Params
+	Held   bool   // the peer does not want to hear us
+	Host   string // the media address as the peer wrote it
+}
+
+// New begins the offers and answers of one dialog: media comes to addr and port,
+// codecs are in order of preference, none means PCMU and PCMA.
+func New(addr netip.Addr, port int, codecs []media.Codec) Negotiation {
+	if len(codecs) == 0 {
+		codecs = []media.Codec{media.PCMU, media.PCMA}
+	}
+	return Negotiation{
+		Addr: addr, Port: port, Codecs: codecs, Audio: -1, SessionID: rand.Uint64() >> 2,
+		Numbers: map[media.Codec]uint8{media.PCMU: 0, media.PCMA: 8, media.TelephoneEvent: 101},
+	}
+}
+
+// Offer writes our offer: everything that we can do, in the places agreed before.
+func (n *Negotiation) Offer() []byte {
+	if n.Audio < 0 {
+		n.Slots, n.Audio = []slot{{Kind: "audio", Proto: "RTP/AVP"}}, 0
+	}
+	var list []Payload
+	for _, c := range append(slices.Clone(n.Codecs), media.TelephoneEvent) {
+		list = append(list, Payload{n.Numbers[c], c})
+	}
+	dir := SendRecv
+	if n.Hold {
+		dir = Sends
+	}
+	ptime := n.Ptime
+	if ptime == 0 {
+		ptime = defaultPtime
+	}
+	return n.write(list, dir, ptime)
+}
+
+// Answer settles a peer's offer and writes our answer. A *mediaFault means that
+// nothing of it fits; the negotiation is unchanged then.
+func (n *Negotiation) Answer(offer *Description) (body []byte, a Agreement, err error) {
+	chosen, a, list, err := n.choose(offer)
+	if err != nil {
+		return nil, Agreement{}, err
+	}
+	n.Slots = n.Slots[:0]
+	for _, s := range offer.Streams {
+		n.Slots = append(n.Slots, slot{Kind: s.Kind, Proto: s.Proto, Formats: s.Formats})
+	}
+	n.Audio = chosen
+	n.remember(a, list)
+	dir := offer.Streams[chosen].wants().mirrored()
+	if n.Hold {
+		dir &^= Receives
+	}
+	a.Params.Send, a.Params.Receive = dir&Sends != 0, dir&Receives != 0
+	return n.write(list, dir, a.Params.Ptime), a, nil
+}
+
+// Accept settles a peer's answer to our last offer.
+func (n *Negotiation) Accept(answer *Description) (Agreement, error) {
+	if n.Audio < 0 || n.Audio >= len(answer.Streams) {
+		return Agreement{}, &Fault{304, "the answer has no m-line for the audio that was offered"}
+	}
+	s := answer.Streams[n.Audio]
+	if s.Port == 0 {
+		return Agreement{}, &Fault{304, "the answer refuses the audio"}
+	}
+	a, list, err := n.pick(s)
+	if err != nil {
+		return Agreement{}, err
+	}
+	n.remember(a, list)
+	dir := s.wants().mirrored()
+	if n.Hold {
+		dir &^= Receives
+	}
+	a.Params.Send, a.Params.Receive = dir&Sends != 0, dir&Receives != 0
+	return a, nil
+}
+
+// remember keeps payload numbers, which may not change meaning, section 8.3.2.
+func (n *Negotiation) remember(a Agreement, list []Payload) {
+	for _, p := range list {
+		n.Numbers[p.Codec] = p.Number
+	}
+	n.Ptime = a.Params.Ptime
+}
+
+// choose finds the audio m-line to use: the one in use, else the first that fits.
+func (n *Negotiation) choose(d *Description) (int, Agreement, []Payload, error) {
+	order := make([]int, 0, len(d.Streams)+1)
+	if n.Audio >= 0 && n.Audio < len(d.Streams) {
+		order = append(order, n.Audio)
+	}
+	for i := range d.Streams {
+		if i != n.Audio {
+			order = append(order, i)
+		}
+	}
+	var first error
+	for _, i := range order {
+		s := d.Streams[i]
+		if s.Kind != "audio" || s.Port == 0 {
+			continue
+		}
+		a, list, err := n.pick(s)
+		if err == nil {
+			return i, a, list, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	if first == nil {
+		first = &Fault{304, "there is no audio in the offer, and a call here needs audio"}
+	}
+	return 0, Agreement{}, nil, first
+}
+
+// pick checks one stream against what we can do.
+func (n *Negotiation) pick(s Stream) (Agreement, []Payload, error) {
+	if s.Proto != "RTP/AVP" && s.Proto != "RTP/AVPF" {
+		return Agreement{}, nil, &Fault{302, fmt.Sprintf("audio over %s is not available, offer RTP/AVP", text.Printable(s.Proto, 32))}
+	}
+	if !s.Addr.IsValid() {
+		return Agreement{}, nil, &Fault{301, "the media address must be an IP address, not a name"}
+	}
+	if s.Addr.IsMulticast() || s.Addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return Agreement{}, nil, &Fault{301, "the media address " + s.Host + " is not one peer's"}
+	}
+	if !s.Nowhere && s.Addr.Is4() != n.Addr.Is4() {
+		return Agreement{}, nil, &Fault{301, fmt.Sprintf("media is offered at %s, an %s address, and this side speaks %s",
+			s.Host, Family(s.Addr), Family(n.Addr))}
+	}
+	list := n.common(s)
+	voice := slices.IndexFunc(list, func(p Payload) bool { return p.Codec.Audio() })
+	if voice < 0 {
+		return Agreement{}, nil, &Fault{305, "no codec in common: this side has " + codecNames(n.Codecs)}
+	}
+	return n.settle(s, list, list[voice]), list, nil
+}
+
+// common keeps the formats that we know, in the describer's order, each codec once.
+func (n *Negotiation) common(s Stream) []Payload {
+	var list []Payload
+	for _, p := range s.Codecs {
+		known := slices.Contains(n.Codecs, p.Codec) || p.Codec == media.TelephoneEvent || p.Codec == media.ComfortNoise
+		if known && !slices.ContainsFunc(list, func(q Payload) bool { return q.Codec == p.Codec || q.Number == p.Number }) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (n *Negotiation) settle(s Stream, list []Payload, voice Payload) Agreement {
+	a := Agreement{Held: s.wants()&Receives == 0, Host: s.Host}
+	p := &a.Params
+	p.Codec, p.PayloadType = voice.Codec, voice.Number
+	for _, f := range list {
+		p.Accept = append(p.Accept, rtp.PayloadCodec{PayloadType: f.Number, Codec: f.Codec})
+		if f.Codec == media.TelephoneEvent {
+			p.EventPayloadType, p.EventsAgreed = f.Number, true
+		}
+	}
+	p.Ptime = s.packetTime()
+	if !s.Nowhere {
+		p.Remote, p.RemoteRTCP = netip.AddrPortFrom(s.Addr, uint16(s.Port)), s.RTCP
+	}
+	return a
+}
+
+// wants is the stream's direction with the hold of RFC 2543 made explicit:
+// whoever names no address cannot receive (RFC 3264 section 8.4).
+func (s Stream) wants() Direction {
+	if s.Nowhere {
+		return s.Dir &^ Receives
+	}
+	return s.Dir
+}
+
+// packetTime is the peer's ptime within our limits, in whole steps of 10 ms.
+func (s Stream) packetTime() time.Duration {
+	p := s.Ptime
+	if p == 0 {
+		p = defaultPtime
+	}
+	if s.MaxPtime > 0 && p > s.MaxPtime {
+		p = s.MaxPtime
+	}
+	return min(max(p.Truncate(minPtime), minPtime), maxPtime)
+}
+
+// write renders our description; Version grows by one when it says something new.
+func (n *Negotiation) write(list []Payload, dir Direction, ptime time.Duration) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "s=-\r\nc=IN %s %s\r\nt=0 0\r\n", Family(n.Addr), n.Addr)
+	for i, s := range n.Slots {
+		if i != n.Audio {
+			writeRefused(&b, s)
+			continue
+		}
+		n.writeAudio(&b, s.Proto, list, dir, ptime)
+	}
+	rest := b.String()
+	if rest != n.Sent {
+		n.Sent = rest
+		n.Version++
+	}
+	return fmt.Appendf(nil, "v=0\r\no=roomline %d %d IN %s %s\r\n%s", n.SessionID, n.Version, Family(n.Addr), n.Addr, rest)
+}
+
+// writeRefused keeps an m-line's place with port 0, RFC 3264 section 6.
+func writeRefused(b *strings.Builder, s slot) {
+	formats := s.Formats
+	if len(formats) == 0 {
+		formats = []string{"0"}
+	}
+	fmt.Fprintf(b, "m=%s 0 %s %s\r\n", s.Kind, s.Proto, strings.Join(formats, " "))
+}
+
+func (n *Negotiation) writeAudio(b *strings.Builder, proto string, list []Payload, dir Direction, ptime time.Duration) {
+	fmt.Fprintf(b, "m=audio %d %s", n.Port, proto)
+	for _, p := range list {
+		b.WriteByte(' ')
+		b.WriteString(strconv.Itoa(int(p.Number)))
+	}
+	b.WriteString("\r\n")
+	for _, p := range list {
+		fmt.Fprintf(b, "a=rtpmap:%d %s/%d\r\n", p.Number, p.Codec, p.Codec.ClockRate())
+		if p.Codec == media.TelephoneEvent {
+			fmt.Fprintf(b, "a=fmtp:%d 0-16\r\n", p.Number)
+		}
+	}
+	fmt.Fprintf(b, "a=ptime:%d\r\na=maxptime:%d\r\na=rtcp:%d\r\na=%s\r\n",
+		ptime.Milliseconds(), maxPtime.Milliseconds(), n.Port+1, dir)
+}
+
+// Family is the address type of SDP: IP4 or IP6.
+func Family(a netip.Addr) string {
+	if a.Is4() {
+		return "IP4"
+	}
+	return "IP6"
+}
+
+func codecNames(list []media.Codec) string {
+	names := make([]string, len(list))
+	for i, c := range list {
+		names[i] = c.String()
+	}
+	return strings.Join(names, ", ")
+}
