@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/roomline/roomline/dialplan"
@@ -55,7 +56,7 @@ func (s *Server) explain(_ context.Context, in *explainInput) (*one[Explained], 
 	if out.Steps == nil {
 		out.Steps = []dialplan.Step{}
 	}
-	if d.Target != (dialplan.Target{}) {
+	if !reflect.ValueOf(d.Target).IsZero() {
 		out.Target = &d.Target
 	}
 	return &one[Explained]{Body: out}, nil

@@ -44,13 +44,16 @@ func (d *busyDialer) Dial(bridge.DialSpec) (bridge.Line, error) {
 // busyLine has no media: it is never answered.
 type busyLine struct{ events chan bridge.LineEvent }
 
-func (l *busyLine) Ring() error                      { return nil }
-func (l *busyLine) Answer() error                    { return nil }
-func (l *busyLine) End(bridge.Cause, string)         {}
-func (l *busyLine) Hold(context.Context, bool) error { return nil }
-func (l *busyLine) Events() <-chan bridge.LineEvent  { return l.events }
-func (l *busyLine) Media() *rtp.Session              { return nil }
-func (l *busyLine) SIPCallID() string                { return "sip-call-id" }
+func (l *busyLine) Early() error                                         { return nil }
+func (l *busyLine) Refer(context.Context, string, bridge.Line) error     { return nil }
+func (l *busyLine) SendDigit(context.Context, rune, time.Duration) error { return nil }
+func (l *busyLine) Ring() error                                          { return nil }
+func (l *busyLine) Answer() error                                        { return nil }
+func (l *busyLine) End(bridge.Cause, string)                             {}
+func (l *busyLine) Hold(context.Context, bool) error                     { return nil }
+func (l *busyLine) Events() <-chan bridge.LineEvent                      { return l.events }
+func (l *busyLine) Media() *rtp.Session                                  { return nil }
+func (l *busyLine) SIPCallID() string                                    { return "sip-call-id" }
 
 // wholeHouse is the API on the real exchange, store and spool.
 type wholeHouse struct {

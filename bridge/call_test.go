@@ -47,6 +47,10 @@ func newFakeLine(t *testing.T) *fakeLine {
 	return &fakeLine{events: make(chan LineEvent, 16), media: s, answered: make(chan struct{}, 1)}
 }
 
+func (l *fakeLine) Early() error                                         { return nil }
+func (l *fakeLine) Refer(context.Context, string, Line) error            { return nil }
+func (l *fakeLine) SendDigit(context.Context, rune, time.Duration) error { return nil }
+
 func (l *fakeLine) Ring() error {
 	if l.panics {
 		panic("a bug")

@@ -37,25 +37,31 @@ const (
 // CallRecord is a Call as outsiders see it, live or ended; the API's call
 // object. Times are UTC; AnsweredAt and EndedAt are nil until they happen.
 type CallRecord struct {
-	ID         string         `json:"id"`
-	State      State          `json:"state"`
-	Direction  Direction      `json:"direction"`
-	From       string         `json:"from"`
-	To         string         `json:"to"`
-	Room       string         `json:"room,omitempty"`
-	Trunk      string         `json:"trunk,omitempty"`
-	Route      string         `json:"route,omitempty"`
-	ParentID   string         `json:"parent_id,omitempty"`
-	Cause      Cause          `json:"cause,omitempty"`
-	Reason     string         `json:"reason,omitempty"` // the cause in words
-	SIPCode    int            `json:"sip_code,omitempty"`
-	SIPCallID  string         `json:"sip_call_id,omitempty"`
-	Codec      string         `json:"codec,omitempty"`
-	Muted      bool           `json:"muted,omitempty"`
-	CreatedAt  time.Time      `json:"created_at"`
-	AnsweredAt *time.Time     `json:"answered_at,omitempty"`
-	EndedAt    *time.Time     `json:"ended_at,omitempty"`
-	Quality    *media.Quality `json:"quality,omitempty"`
+	ID         string            `json:"id"`
+	State      State             `json:"state"`
+	Direction  Direction         `json:"direction"`
+	From       string            `json:"from"`
+	To         string            `json:"to"`
+	Room       string            `json:"room,omitempty"`
+	Trunk      string            `json:"trunk,omitempty"`
+	Route      string            `json:"route,omitempty"`
+	ParentID   string            `json:"parent_id,omitempty"`
+	Cause      Cause             `json:"cause,omitempty"`
+	Reason     string            `json:"reason,omitempty"` // the cause in words
+	SIPCode    int               `json:"sip_code,omitempty"`
+	SIPCallID  string            `json:"sip_call_id,omitempty"`
+	Codec      string            `json:"codec,omitempty"`
+	Security   string            `json:"security,omitempty"` // of the media: sdes AES_CM_128_HMAC_SHA1_80, dtls …; empty: none
+	Asserted   string            `json:"asserted,omitempty"` // the caller as the trunk asserts it, RFC 3325
+	Private    bool              `json:"private,omitempty"`  // the caller asks not to be shown
+	Diversion  []string          `json:"diversion,omitempty"`
+	Verstat    string            `json:"verstat,omitempty"`    // TN-Validation-Passed-A and so on; empty: not verified
+	Attributes map[string]string `json:"attributes,omitempty"` // from header fields of the INVITE
+	Muted      bool              `json:"muted,omitempty"`
+	CreatedAt  time.Time         `json:"created_at"`
+	AnsweredAt *time.Time        `json:"answered_at,omitempty"`
+	EndedAt    *time.Time        `json:"ended_at,omitempty"`
+	Quality    *media.Quality    `json:"quality,omitempty"`
 }
 
 // CDR is the one row written when a Call ends.

@@ -2,6 +2,7 @@ package dialplan
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -125,7 +126,7 @@ func (c *checker) routeOut(at string, r *Route) {
 	} else if ok && t.Outbound == nil {
 		c.wrong(at+".trunk", r.Trunk, "this trunk has no outbound servers, so no call can leave by it")
 	}
-	if r.Target != (Target{}) || r.Else != nil {
+	if !reflect.ValueOf(r.Target).IsZero() {
 		c.wrong(at, r.Name, "a from_room route goes to its trunk: room, agent, queue, reject, answer, record and else have no place in it")
 	}
 	for i, p := range r.To {

@@ -2,6 +2,7 @@ package dialplan
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ routes:
 			if (d.Priority == "emergency") != (Emergency(c.q.To) && !c.q.Stranger) {
 				t.Errorf("priority %q", d.Priority)
 			}
-			if e := p.Explain(c.q); e.Decision != d {
+			if e := p.Explain(c.q); !reflect.DeepEqual(e.Decision, d) {
 				t.Errorf("explained otherwise: %+v, %+v", e.Decision, d)
 			}
 		})

@@ -38,9 +38,10 @@ const (
 	ComfortNoise         // RFC 3389, 8000 Hz
 	VP8                  // RFC 7741, 90000 Hz
 	H264                 // RFC 6184, 90000 Hz
+	G722                 // RFC 3551 section 4.5.2: samples at 16000 Hz, an RTP clock of 8000 Hz
 )
 
-var codecNames = [...]string{"none", "PCMU", "PCMA", "opus", "telephone-event", "CN", "VP8", "H264"}
+var codecNames = [...]string{"none", "PCMU", "PCMA", "opus", "telephone-event", "CN", "VP8", "H264", "G722"}
 
 // String returns the encoding name of SDP's rtpmap.
 func (c Codec) String() string {
@@ -53,7 +54,7 @@ func (c Codec) String() string {
 // ClockRate returns the RTP clock in Hz, 0 for NoCodec.
 func (c Codec) ClockRate() int {
 	switch c {
-	case PCMU, PCMA, TelephoneEvent, ComfortNoise:
+	case PCMU, PCMA, G722, TelephoneEvent, ComfortNoise:
 		return 8000
 	case Opus:
 		return 48000
@@ -64,7 +65,7 @@ func (c Codec) ClockRate() int {
 }
 
 // Audio reports whether the codec carries sound.
-func (c Codec) Audio() bool { return c == PCMU || c == PCMA || c == Opus }
+func (c Codec) Audio() bool { return c == PCMU || c == PCMA || c == Opus || c == G722 }
 
 // Video reports whether the codec carries pictures.
 func (c Codec) Video() bool { return c == VP8 || c == H264 }

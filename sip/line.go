@@ -224,6 +224,17 @@ func (l *Line) Hold(ctx context.Context, on bool) error {
 	}
 }
 
+// Early implements bridge.Line.
+func (l *Line) Early() error { return errNotYet }
+
+// Refer implements bridge.Line.
+func (l *Line) Refer(context.Context, string, bridge.Line) error { return errNotYet }
+
+// SendDigit implements bridge.Line.
+func (l *Line) SendDigit(context.Context, rune, time.Duration) error { return errNotYet }
+
+var errNotYet = errors.New("not available yet")
+
 // Events implements bridge.Line.
 func (l *Line) Events() <-chan bridge.LineEvent { return l.events }
 
