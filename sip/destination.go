@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/roomline/roomline/bridge"
-	"github.com/roomline/roomline/dialplan"
-	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -74,22 +72,6 @@ func serverHop(s, transport string) (hop, error) {
 	}
 	n, err := strconv.Atoi(port)
 	return hop{host, n, transport}, err
-}
-
-// codecsOf are the trunk's codecs, in its order, else the configured ones.
-func codecsOf(t dialplan.Trunk, fallback []media.Codec) ([]media.Codec, error) {
-	if len(t.Codecs) == 0 {
-		return fallback, nil
-	}
-	var list []media.Codec
-	for _, name := range t.Codecs {
-		c, ok := media.ParseCodec(name)
-		if !ok || c != media.PCMU && c != media.PCMA {
-			return nil, fmt.Errorf("codec %q of trunk %q is not available on phone legs", name, t.Name)
-		}
-		list = append(list, c)
-	}
-	return list, nil
 }
 
 // escapeUser percent-encodes what the user part of a URI may not hold, section 25.1.

@@ -116,11 +116,14 @@ func (u *UA) prepare(req *sipmsg.Request, inv bridge.Invite) (*Line, *sdp.Descri
 			return nil, nil, &bridge.Refusal{SIPCode: 400, Cause: bridge.CauseIncompatible, Reason: err.Error()}, nil
 		}
 	}
+	terms, err := u.termsOf(u.trunkOf(inv))
+	if err != nil {
+		return nil, nil, &bridge.Refusal{Cause: bridge.CauseInternal, Reason: err.Error()}, nil
+	}
 	d := dialogOfInvite(req, u.tagFor(req))
 	l := u.newLine(d, true, u.log)
-	var err error
 	if l.dialog.Socket, err = u.face(inv.Source.Addr()); err == nil {
-		err = l.openMedia(inv.Source, u.config.Codecs)
+		err = l.openMedia(inv.Source, terms)
 	}
 	if err != nil {
 		l.stop()

@@ -11,7 +11,7 @@ import (
 )
 
 // openMedia opens the RTP session at the address that the peer is reached from.
-func (l *Line) openMedia(peer netip.AddrPort, codecs []media.Codec) error {
+func (l *Line) openMedia(peer netip.AddrPort, terms sdp.Terms) error {
 	ip, err := ipFor(l.dialog.Socket, peer)
 	if err != nil {
 		return err
@@ -21,7 +21,7 @@ func (l *Line) openMedia(peer netip.AddrPort, codecs []media.Codec) error {
 		return fmt.Errorf("open an RTP session: %w", err)
 	}
 	shown := l.ua.advertised(ip)
-	l.sdp = sdp.New(shown, int(l.media.LocalAddr().Port()), codecs)
+	l.sdp = sdp.New(shown, int(l.media.LocalAddr().Port()), terms)
 	l.dialog.SentBy = netip.AddrPortFrom(shown, l.dialog.Socket.Port())
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
-	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/sdp"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -42,11 +42,11 @@ func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) {
 			return nil, fmt.Errorf("header field %q cannot be sent", text.Printable(name, 64))
 		}
 	}
-	codecs, err := codecsOf(spec.Trunk, u.config.Codecs)
+	terms, err := u.termsOf(spec.Trunk)
 	if err != nil {
 		return nil, err
 	}
-	l, err := u.newOutbound(spec, uri, hops, codecs)
+	l, err := u.newOutbound(spec, uri, hops, terms)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) {
 }
 
 // newOutbound makes the Line of a call with its dialog and media.
-func (u *UA) newOutbound(spec bridge.DialSpec, uri string, hops []hop, codecs []media.Codec) (*Line, error) {
+func (u *UA) newOutbound(spec bridge.DialSpec, uri string, hops []hop, terms sdp.Terms) (*Line, error) {
 	// Without an address yet, the documentation prefix stands for "somewhere else".
 	peer := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 5060)
 	if a, err := netip.ParseAddr(hops[0].host); err == nil {
@@ -73,7 +73,7 @@ func (u *UA) newOutbound(spec bridge.DialSpec, uri string, hops []hop, codecs []
 	d := Dialog{CallID: newCallID(), LocalTag: sipmsg.GenerateTagN(16), Target: uri, Remote: "<" + uri + ">",
 		LocalSeq: 1, Transport: hops[0].transport, Socket: socket}
 	l := u.newLine(d, false, u.log.With("call_id", spec.CallID))
-	if err := l.openMedia(peer, codecs); err != nil {
+	if err := l.openMedia(peer, terms); err != nil {
 		l.stop()
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
 )
@@ -33,7 +34,7 @@ type Config struct {
 	Listen media.Listen
 	// ListenTCP opens TCP listeners; nil is the operating system's.
 	ListenTCP func(ctx context.Context, network, address string) (net.Listener, error)
-	// Codecs in order of preference for our own offers; empty is PCMU, PCMA.
+	// Codecs of calls whose trunk names none; empty is PCMU, PCMA.
 	Codecs []media.Codec
 	// UserAgent is the value of the User-Agent and Server header fields; empty is "Roomline".
 	UserAgent string
@@ -43,6 +44,10 @@ type Config struct {
 	// Admit decides whether an INVITE may become a call, before anything is
 	// allocated; nil means yes. Called by many goroutines at once, must not block.
 	Admit func(bridge.Invite) *bridge.Refusal
+	// TrunkOf finds the trunk that an INVITE belongs to, zero if none: its codecs,
+	// SRTP and DTMF policy hold for the call. Called by many goroutines at once,
+	// must not block. nil: every call is as on a trunk that says nothing.
+	TrunkOf func(bridge.Invite) dialplan.Trunk
 	// Incoming takes over a new inbound Line; it must return at once. nil refuses all calls.
 	Incoming func(bridge.Invite, bridge.Line)
 	// Refused is told of every INVITE that became no call, those that Admit
@@ -100,7 +105,7 @@ func New(c Config) (*UA, error) {
 		}
 	}
 	for _, codec := range c.Codecs {
-		if codec != media.PCMU && codec != media.PCMA {
+		if !codec.Audio() {
 			return nil, fmt.Errorf("sip: codec %s is not available on phone legs", codec)
 		}
 	}

@@ -157,6 +157,7 @@ func (g *gateway) openSIP(context.Context) error {
 	g.ua, err = sip.New(sip.Config{
 		Addrs: g.s.SIP, PublicIP: ip, Ports: g.ports, Listen: g.s.Listen, UserAgent: "Roomline/" + version, Log: g.log,
 		Admit: g.exchange.Admit, Incoming: g.exchange.Incoming, Refused: g.exchange.Refused,
+		TrunkOf: g.plans.trunkOf,
 	})
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/store"
 )
@@ -89,6 +90,15 @@ func (p *plans) refresh(ctx context.Context) error {
 
 // inForce returns the plan; never nil. Safe for concurrent use.
 func (p *plans) inForce() *dialplan.Plan { return p.current.Load() }
+
+// trunkOf finds the trunk that an INVITE belongs to, zero if none.
+func (p *plans) trunkOf(inv bridge.Invite) dialplan.Trunk {
+	trunk, ok := p.inForce().TrunkNamed(inv.Trunk)
+	if !ok {
+		trunk, _ = p.inForce().TrunkOf(inv.Source.Addr())
+	}
+	return trunk
+}
 
 // set puts a plan in force and keeps it on disk.
 func (p *plans) set(plan *dialplan.Plan) {

@@ -13,6 +13,16 @@ import (
 type PayloadCodec struct {
 	PayloadType uint8 // 0 to 127
 	Codec       media.Codec
+	ClockHz     int // of telephone-event: 8000 or 48000; 0: the codec's own
+}
+
+// Opus is what the peer asks of the Opus that we send, RFC 7587 section 6.1.
+// Zero fields are not said.
+type Opus struct {
+	MaxPlaybackHz int  // it plays no more than this
+	MaxBitrate    int  // bits per second
+	FEC           bool // it can use in-band forward error correction
+	Stereo        bool // it prefers stereo; we send mono
 }
 
 // Params is what SDP agreed on for one stream in both directions. A re-INVITE
@@ -25,6 +35,8 @@ type Params struct {
 	Accept           []PayloadCodec // what the peer may send, with telephone-event and CN
 	EventPayloadType uint8          // telephone-event towards the peer, if EventsAgreed
 	EventsAgreed     bool
+	EventHz          int           // clock of telephone-event towards the peer, 8000 or 48000; 0 means 8000
+	Opus             Opus          // if Codec is Opus
 	Ptime            time.Duration // of what we send, 10 to 60 ms; 0 means 20 ms
 	Latch            bool          // the signalled address may be wrong (NAT): learn it
 	Send, Receive    bool
@@ -65,6 +77,8 @@ func (p *Params) check(local netip.Addr) error {
 		return fmt.Errorf("ptime of %v: want 10 to 60 ms", p.Ptime)
 	case p.PayloadType > 127 || p.EventPayloadType > 127:
 		return fmt.Errorf("payload types %d and %d: want 0 to 127", p.PayloadType, p.EventPayloadType)
+	case p.EventHz != 0 && p.EventHz != eventClock && p.EventHz != 48000:
+		return fmt.Errorf("clock of %d Hz for telephone-event: want 8000 or 48000", p.EventHz)
 	case p.Send && usable(p.Remote) && !p.Codec.Audio():
 		return fmt.Errorf("codec %s carries no sound to send", p.Codec)
 	case usable(p.Remote) && p.Remote.Addr().Is4() != local.Is4():

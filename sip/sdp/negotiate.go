@@ -30,20 +30,30 @@ type Fault struct {
 // Error is the fault in words.
 func (f *Fault) Error() string { return f.Words }
 
+// Terms are what we are ready to agree to in a dialog.
+type Terms struct {
+	Codecs []media.Codec // in order of preference; empty is PCMU, PCMA
+	// Ordered: our order decides what an answer of ours takes. Else that of the
+	// offer does, as RFC 3264 section 6.1 suggests. What a peer's answer puts
+	// first is always followed.
+	Ordered  bool
+	NoEvents bool // telephone-event is not wanted: digits go another way
+}
+
 // Negotiation is our half of a dialog's offers and answers, RFC 3264. It is
 // plain data: everything that the next offer or answer depends on.
 type Negotiation struct {
-	Addr   netip.Addr    // what our c= line says; its family is the one that we speak
-	Port   int           // our RTP port; RTCP is the next
-	Codecs []media.Codec // in order of preference
-	Hold   bool          // we keep the peer on hold
+	Addr netip.Addr // what our c= line says; its family is the one that we speak
+	Port int        // our RTP port; RTCP is the next
+	Terms
+	Hold bool // we keep the peer on hold
 
 	SessionID uint64
 	Version   uint64
 	Sent      string // the last body below its o= line, to know when Version must grow
 	Slots     []slot // every m-line ever agreed, in order: they never move, section 8
 	Audio     int    // which of them carries our sound; -1 before the first
-	Numbers   map[media.Codec]uint8
+	Numbers   map[format]uint8
 	Ptime     time.Duration
 }
 
@@ -61,14 +71,14 @@ type Agreement struct {
 }
 
 // New begins the offers and answers of one dialog: media comes to addr and port,
-// codecs are in order of preference, none means PCMU and PCMA.
-func New(addr netip.Addr, port int, codecs []media.Codec) Negotiation {
-	if len(codecs) == 0 {
-		codecs = []media.Codec{media.PCMU, media.PCMA}
+// within terms.
+func New(addr netip.Addr, port int, terms Terms) Negotiation {
+	if len(terms.Codecs) == 0 {
+		terms.Codecs = []media.Codec{media.PCMU, media.PCMA}
 	}
 	return Negotiation{
-		Addr: addr, Port: port, Codecs: codecs, Audio: -1, SessionID: rand.Uint64() >> 2,
-		Numbers: map[media.Codec]uint8{media.PCMU: 0, media.PCMA: 8, media.TelephoneEvent: 101},
+		Addr: addr, Port: port, Terms: terms, Audio: -1, SessionID: rand.Uint64() >> 2,
+		Numbers: map[format]uint8{{media.PCMU, 8000}: 0, {media.PCMA, 8000}: 8, {media.G722, 8000}: 9, {media.TelephoneEvent, 8000}: 101},
 	}
 }
 
@@ -77,10 +87,7 @@ func (n *Negotiation) Offer() []byte {
 	if n.Audio < 0 {
 		n.Slots, n.Audio = []slot{{Kind: "audio", Proto: "RTP/AVP"}}, 0
 	}
-	var list []Payload
-	for _, c := range append(slices.Clone(n.Codecs), media.TelephoneEvent) {
-		list = append(list, Payload{n.Numbers[c], c})
-	}
+	list := n.everything()
 	dir := SendRecv
 	if n.Hold {
 		dir = Sends
@@ -90,6 +97,42 @@ func (n *Negotiation) Offer() []byte {
 		ptime = defaultPtime
 	}
 	return n.write(list, dir, ptime)
+}
+
+// everything lists our formats; telephone-event comes once for each clock that
+// the codecs have, RFC 4733 section 2.1.
+func (n *Negotiation) everything() (list []Payload) {
+	var events []Payload
+	for _, c := range n.Codecs {
+		hz := c.ClockRate()
+		list = append(list, Payload{Number: n.number(format{c, hz}), Codec: c, Hz: hz})
+		event := Payload{Codec: media.TelephoneEvent, Hz: hz}
+		if !n.NoEvents && !slices.ContainsFunc(events, func(p Payload) bool { return p.Hz == hz }) {
+			event.Number = n.number(event.format())
+			events = append(events, event)
+		}
+	}
+	return append(list, events...)
+}
+
+// number is the payload number of a format: the one it has, else a dynamic one
+// that nothing else has had.
+func (n *Negotiation) number(f format) uint8 {
+	if number, ok := n.Numbers[f]; ok {
+		return number
+	}
+	number := uint8(96)
+	for taken := true; taken && number < 127; {
+		taken = false
+		for _, other := range n.Numbers {
+			taken = taken || other == number
+		}
+		if taken {
+			number++
+		}
+	}
+	n.Numbers[f] = number
+	return number
 }
 
 // Answer settles a peer's offer and writes our answer. A *mediaFault means that
@@ -122,7 +165,7 @@ func (n *Negotiation) Accept(answer *Description) (Agreement, error) {
 	if s.Port == 0 {
 		return Agreement{}, &Fault{304, "the answer refuses the audio"}
 	}
-	a, list, err := n.pick(s)
+	a, list, err := n.pick(s, false)
 	if err != nil {
 		return Agreement{}, err
 	}
@@ -138,7 +181,7 @@ func (n *Negotiation) Accept(answer *Description) (Agreement, error) {
 // remember keeps payload numbers, which may not change meaning, section 8.3.2.
 func (n *Negotiation) remember(a Agreement, list []Payload) {
 	for _, p := range list {
-		n.Numbers[p.Codec] = p.Number
+		n.Numbers[p.format()] = p.Number
 	}
 	n.Ptime = a.Params.Ptime
 }
@@ -160,7 +203,7 @@ func (n *Negotiation) choose(d *Description) (int, Agreement, []Payload, error) 
 		if s.Kind != "audio" || s.Port == 0 {
 			continue
 		}
-		a, list, err := n.pick(s)
+		a, list, err := n.pick(s, n.Ordered)
 		if err == nil {
 			return i, a, list, nil
 		}
@@ -174,8 +217,9 @@ func (n *Negotiation) choose(d *Description) (int, Agreement, []Payload, error) 
 	return 0, Agreement{}, nil, first
 }
 
-// pick checks one stream against what we can do.
-func (n *Negotiation) pick(s Stream) (Agreement, []Payload, error) {
+// pick checks one stream against what we can do, and takes of it what comes
+// first, there or in our own order.
+func (n *Negotiation) pick(s Stream, byOurs bool) (Agreement, []Payload, error) {
 	if s.Proto != "RTP/AVP" && s.Proto != "RTP/AVPF" {
 		return Agreement{}, nil, &Fault{302, fmt.Sprintf("audio over %s is not available, offer RTP/AVP", text.Printable(s.Proto, 32))}
 	}
@@ -190,33 +234,58 @@ func (n *Negotiation) pick(s Stream) (Agreement, []Payload, error) {
 			s.Host, Family(s.Addr), Family(n.Addr))}
 	}
 	list := n.common(s)
+	if byOurs {
+		n.byOurs(list)
+	}
 	voice := slices.IndexFunc(list, func(p Payload) bool { return p.Codec.Audio() })
 	if voice < 0 {
-		return Agreement{}, nil, &Fault{305, "no codec in common: this side has " + codecNames(n.Codecs)}
+		return Agreement{}, nil, &Fault{305, "no codec in common: they offer " + s.offers() + ", this side has " + codecNames(n.Codecs)}
 	}
+	list = n.events(list, list[voice].Hz)
 	return n.settle(s, list, list[voice]), list, nil
 }
 
-// common keeps the formats that we know, in the describer's order, each codec once.
+// common keeps the formats that we know, each once, in the describer's order.
 func (n *Negotiation) common(s Stream) []Payload {
 	var list []Payload
 	for _, p := range s.Codecs {
-		known := slices.Contains(n.Codecs, p.Codec) || p.Codec == media.TelephoneEvent || p.Codec == media.ComfortNoise
-		if known && !slices.ContainsFunc(list, func(q Payload) bool { return q.Codec == p.Codec || q.Number == p.Number }) {
+		known := slices.Contains(n.Codecs, p.Codec) || p.Codec == media.TelephoneEvent && !n.NoEvents || p.Codec == media.ComfortNoise
+		if known && !slices.ContainsFunc(list, func(q Payload) bool { return q.format() == p.format() || q.Number == p.Number }) {
 			list = append(list, p)
 		}
 	}
 	return list
 }
 
+// byOurs puts the codecs in our own order, and what is no codec behind them.
+func (n *Negotiation) byOurs(list []Payload) {
+	rank := func(p Payload) int {
+		if i := slices.Index(n.Codecs, p.Codec); i >= 0 {
+			return i
+		}
+		return len(n.Codecs)
+	}
+	slices.SortStableFunc(list, func(a, b Payload) int { return rank(a) - rank(b) })
+}
+
+// events keeps telephone-event in the clock of the voice, if it is there; some
+// peers name it at 8000 Hz only, whatever they speak.
+func (n *Negotiation) events(list []Payload, hz int) []Payload {
+	matches := func(p Payload) bool { return p.Codec == media.TelephoneEvent && p.Hz == hz }
+	if !slices.ContainsFunc(list, matches) {
+		hz = media.TelephoneEvent.ClockRate()
+	}
+	return slices.DeleteFunc(list, func(p Payload) bool { return p.Codec == media.TelephoneEvent && p.Hz != hz })
+}
+
 func (n *Negotiation) settle(s Stream, list []Payload, voice Payload) Agreement {
 	a := Agreement{Held: s.wants()&Receives == 0, Host: s.Host}
 	p := &a.Params
-	p.Codec, p.PayloadType = voice.Codec, voice.Number
+	p.Codec, p.PayloadType, p.Opus = voice.Codec, voice.Number, voice.Opus
 	for _, f := range list {
-		p.Accept = append(p.Accept, rtp.PayloadCodec{PayloadType: f.Number, Codec: f.Codec})
+		p.Accept = append(p.Accept, rtp.PayloadCodec{PayloadType: f.Number, Codec: f.Codec, ClockHz: f.Hz})
 		if f.Codec == media.TelephoneEvent {
-			p.EventPayloadType, p.EventsAgreed = f.Number, true
+			p.EventPayloadType, p.EventsAgreed, p.EventHz = f.Number, true, f.Hz
 		}
 	}
 	p.Ptime = s.packetTime()
@@ -283,10 +352,7 @@ func (n *Negotiation) writeAudio(b *strings.Builder, proto string, list []Payloa
 	}
 	b.WriteString("\r\n")
 	for _, p := range list {
-		fmt.Fprintf(b, "a=rtpmap:%d %s/%d\r\n", p.Number, p.Codec, p.Codec.ClockRate())
-		if p.Codec == media.TelephoneEvent {
-			fmt.Fprintf(b, "a=fmtp:%d 0-16\r\n", p.Number)
-		}
+		writeFormat(b, p)
 	}
 	fmt.Fprintf(b, "a=ptime:%d\r\na=maxptime:%d\r\na=rtcp:%d\r\na=%s\r\n",
 		ptime.Milliseconds(), maxPtime.Milliseconds(), n.Port+1, dir)
@@ -298,12 +364,4 @@ func Family(a netip.Addr) string {
 		return "IP4"
 	}
 	return "IP6"
-}
-
-func codecNames(list []media.Codec) string {
-	names := make([]string, len(list))
-	for i, c := range list {
-		names[i] = c.String()
-	}
-	return strings.Join(names, ", ")
 }

@@ -14,7 +14,6 @@ import (
 
 	pionsdp "github.com/pion/sdp/v3"
 
-	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -56,15 +55,10 @@ type Stream struct {
 	Nowhere  bool       // c=0.0.0.0: hold as RFC 2543 wrote it
 	RTCP     netip.AddrPort
 	Codecs   []Payload
+	Unknown  []string      // names of the formats that we do not know
 	Ptime    time.Duration // 0: not said
 	MaxPtime time.Duration // maxptime, 0: not said
 	Dir      Direction
-}
-
-// Payload is one format of an m-line that we know.
-type Payload struct {
-	Number uint8
-	Codec  media.Codec
 }
 
 // Parse reads a session description, RFC 8866. The error says in words what
@@ -177,7 +171,7 @@ func directionOf(attributes []pionsdp.Attribute, fallback Direction) (Direction,
 }
 
 func parseAttributes(m *pionsdp.MediaDescription, st *Stream) error {
-	maps := map[string]string{}
+	maps, fmtp := map[string]string{}, map[string]string{}
 	for _, a := range m.Attributes {
 		switch a.Key {
 		case "rtpmap":
@@ -186,6 +180,9 @@ func parseAttributes(m *pionsdp.MediaDescription, st *Stream) error {
 				return fmt.Errorf("an rtpmap without an encoding")
 			}
 			maps[number] = strings.TrimSpace(encoding)
+		case "fmtp":
+			number, rest, _ := strings.Cut(strings.TrimSpace(a.Value), " ")
+			fmtp[number] = rest
 		case "ptime":
 			st.Ptime = milliseconds(a.Value)
 		case "maxptime":
@@ -195,40 +192,14 @@ func parseAttributes(m *pionsdp.MediaDescription, st *Stream) error {
 		}
 	}
 	for _, format := range m.MediaName.Formats {
-		if p, ok := payloadOf(format, maps); ok {
+		if p, ok := payloadOf(format, maps[format]); ok {
+			p.Opus = parseOpus(fmtp[format])
 			st.Codecs = append(st.Codecs, p)
+		} else {
+			st.Unknown = append(st.Unknown, formatName(format, maps[format]))
 		}
 	}
 	return nil
-}
-
-// payloadOf translates one format; static numbers need no rtpmap, RFC 3551 section 6.
-func payloadOf(format string, maps map[string]string) (Payload, bool) {
-	number, err := strconv.ParseUint(format, 10, 7)
-	if err != nil {
-		return Payload{}, false
-	}
-	encoding, mapped := maps[format]
-	if !mapped {
-		switch number {
-		case 0:
-			return Payload{0, media.PCMU}, true
-		case 8:
-			return Payload{8, media.PCMA}, true
-		case 13:
-			return Payload{13, media.ComfortNoise}, true
-		}
-		return Payload{}, false
-	}
-	parts := strings.Split(encoding, "/")
-	codec, ok := media.ParseCodec(parts[0])
-	if !ok || len(parts) < 2 || parts[1] != strconv.Itoa(codec.ClockRate()) {
-		return Payload{}, false
-	}
-	if len(parts) > 2 && parts[2] != "1" && codec != media.Opus {
-		return Payload{}, false // stereo G.711 is somebody else's
-	}
-	return Payload{uint8(number), codec}, true
 }
 
 // milliseconds reads ptime and maxptime; nonsense counts as not said.

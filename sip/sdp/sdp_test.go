@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
 )
 
 func newTestNegotiation(addr string) Negotiation {
-	n := New(netip.MustParseAddr(addr), 30000, nil)
+	n := New(netip.MustParseAddr(addr), 30000, Terms{})
 	n.SessionID = 77
 	return n
 }
@@ -56,7 +57,7 @@ func TestAnswers(t *testing.T) {
 			[]wantStream{{"audio", 30000, "0", Sends}}, media.PCMU, 20 * time.Millisecond, true, false, false},
 		{"dynamic numbers for G.711, comfort noise", head + "m=audio 4000 RTP/AVP 96 13 98\r\na=rtpmap:96 pcma/8000/1\r\na=rtpmap:98 telephone-event/8000\r\na=ptime:30\r\n",
 			[]wantStream{{"audio", 30000, "96 13 98", SendRecv}}, media.PCMA, 30 * time.Millisecond, true, true, false},
-		{"AVPF, wideband events ignored", head + "m=audio 4000 RTP/AVPF 0 101 102\r\na=rtpmap:101 telephone-event/48000\r\na=rtpmap:102 telephone-event/8000\r\na=rtcp:4005\r\n",
+		{"AVPF, events at the clock of the voice", head + "m=audio 4000 RTP/AVPF 0 101 102\r\na=rtpmap:101 telephone-event/48000\r\na=rtpmap:102 telephone-event/8000\r\na=rtcp:4005\r\n",
 			[]wantStream{{"audio", 30000, "0 102", SendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
 		{"fax beside audio", head + "m=audio 4000 RTP/AVP 0\r\nm=image 4002 udptl t38\r\n",
 			[]wantStream{{"audio", 30000, "0", SendRecv}, {"image", 0, "t38", SendRecv}}, media.PCMU, 20 * time.Millisecond, true, true, false},
@@ -202,6 +203,74 @@ func TestRTCPAttribute(t *testing.T) {
 		if err != nil || a.Params.RemoteRTCP.String() != want {
 			t.Errorf("%q: %v, %v", line, a.Params.RemoteRTCP, err)
 		}
+	}
+}
+
+func TestCodecsAndTheirOrder(t *testing.T) {
+	wide := []media.Codec{media.PCMU, media.G722, media.Opus}
+	const opus = "m=audio 4000 RTP/AVP 96 9 0 97 98\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 maxplaybackrate=16000; useinbandfec=1;stereo=1;maxaveragebitrate=20000;x\r\n" +
+		"a=rtpmap:97 telephone-event/8000\r\na=rtpmap:98 telephone-event/48000\r\n"
+	for _, c := range []struct {
+		name, offer string
+		terms       Terms
+		codec       media.Codec
+		formats     string
+		eventHz     int
+	}{
+		{"the offer's order", opus, Terms{Codecs: wide}, media.Opus, "96 9 0 98", 48000},
+		{"our own order", opus, Terms{Codecs: wide, Ordered: true}, media.PCMU, "0 9 96 97", 8000},
+		{"no events", opus, Terms{Codecs: wide, NoEvents: true}, media.Opus, "96 9 0", 0},
+		{"G.722 by its static number", "m=audio 4000 RTP/AVP 9 101\r\na=rtpmap:101 telephone-event/8000\r\n", Terms{Codecs: wide}, media.G722, "9 101", 8000},
+		{"events at 8000 only", "m=audio 4000 RTP/AVP 96 101\r\na=rtpmap:96 OPUS/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n", Terms{Codecs: wide}, media.Opus, "96 101", 8000},
+	} {
+		n := New(netip.MustParseAddr("192.0.2.1"), 30000, c.terms)
+		d, err := Parse([]byte(sampleSDP("192.0.2.9", 0, c.offer)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, a, err := n.Answer(d)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		got, _ := Parse(body)
+		if p := a.Params; p.Codec != c.codec || p.EventHz != c.eventHz || strings.Join(got.Streams[0].Formats, " ") != c.formats {
+			t.Errorf("%s: %+v\n%s", c.name, p, body)
+		}
+		if p := a.Params; p.Codec == media.Opus && strings.Contains(c.offer, "fmtp") && p.Opus != (rtp.Opus{MaxPlaybackHz: 16000, MaxBitrate: 20000, FEC: true, Stereo: true}) {
+			t.Errorf("%s: %+v", c.name, p.Opus)
+		}
+		if p := got.Streams[0].Codecs[0]; p.Codec == media.Opus && (!p.Opus.FEC || p.Opus.Stereo || p.Opus.MaxPlaybackHz != 48000) {
+			t.Errorf("%s: we ask for %+v", c.name, p.Opus)
+		}
+	}
+}
+
+func TestOffersNameEveryCodecWithAnEventForItsClock(t *testing.T) {
+	n := New(netip.MustParseAddr("192.0.2.1"), 30000, Terms{Codecs: []media.Codec{media.Opus, media.G722, media.PCMA}})
+	d, err := Parse(n.Offer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	seen := map[uint8]bool{}
+	for _, p := range d.Streams[0].Codecs {
+		list = append(list, fmt.Sprintf("%s/%d", p.Codec, p.Hz))
+		if seen[p.Number] {
+			t.Errorf("number %d twice", p.Number)
+		}
+		seen[p.Number] = true
+	}
+	if got := strings.Join(list, " "); got != "opus/48000 G722/8000 PCMA/8000 telephone-event/48000 telephone-event/8000" {
+		t.Error(got)
+	}
+}
+
+func TestNoCommonCodecNamesBothSides(t *testing.T) {
+	n := newTestNegotiation("192.0.2.1")
+	d, _ := Parse([]byte(sampleSDP("192.0.2.9", 0, "m=audio 4000 RTP/AVP 18 97 9 101\r\na=rtpmap:97 iLBC/8000\r\na=rtpmap:101 telephone-event/8000\r\n")))
+	if _, _, err := n.Answer(d); err == nil || err.Error() != "no codec in common: they offer G722, G729, iLBC, this side has PCMU, PCMA" {
+		t.Error(err)
 	}
 }
 
