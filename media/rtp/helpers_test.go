@@ -23,8 +23,8 @@ func telephone(remote netip.AddrPort) Params {
 	return Params{
 		Remote: remote, Codec: media.PCMU, PayloadType: 0,
 		Accept: []PayloadCodec{
-			{0, media.PCMU}, {8, media.PCMA}, {13, media.ComfortNoise},
-			{101, media.TelephoneEvent}, {96, media.TelephoneEvent},
+			{0, media.PCMU, 0}, {8, media.PCMA, 0}, {13, media.ComfortNoise, 0},
+			{101, media.TelephoneEvent, 0}, {96, media.TelephoneEvent, 0},
 		},
 		EventPayloadType: 101, EventsAgreed: true, Send: true, Receive: true,
 	}

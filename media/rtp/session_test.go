@@ -256,7 +256,7 @@ func TestUpdateRefusesAndChangesNothing(t *testing.T) {
 		"ptime 5":       func(p *Params) { p.Ptime = 5 * time.Millisecond },
 		"ptime 80":      func(p *Params) { p.Ptime = 80 * time.Millisecond },
 		"payload type":  func(p *Params) { p.PayloadType = 128 },
-		"accepted type": func(p *Params) { p.Accept = []PayloadCodec{{200, media.PCMU}} },
+		"accepted type": func(p *Params) { p.Accept = []PayloadCodec{{200, media.PCMU, 0}} },
 		"RTCP family":   func(p *Params) { p.RemoteRTCP = netip.MustParseAddrPort("[::1]:5") },
 		"no codec":      func(p *Params) { p.Codec = media.NoCodec },
 	} {
