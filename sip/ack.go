@@ -9,21 +9,25 @@ import (
 )
 
 // sendAck acknowledges a 2xx, with the INVITE's credentials (section 22.1).
-func (l *Line) sendAck(out *clientInvite, res *sipmsg.Response) error {
+func (l *Line) sendAck(out *clientInvite, res *sipmsg.Response) {
 	ack, err := l.dialog.request(sipmsg.ACK, res.CSeq().SeqNo)
 	if err != nil {
-		return err
+		l.log.Warn("ACK", "error", err)
+		return
 	}
 	sipmsg.CopyHeaders("Authorization", out.req, ack)
 	sipmsg.CopyHeaders("Proxy-Authorization", out.req, ack)
 	ack.AppendHeader(sipmsg.NewHeader("User-Agent", l.ua.config.UserAgent))
 	ack.SetBody(nil)
-	to, err := l.ua.where(&l.dialog)
-	if err != nil {
-		return err
-	}
-	l.ack = &sentAck{ack, to}
-	return l.ua.sendAck(ack, to, &l.dialog)
+	l.reach(&l.dialog, func(to target, err error) {
+		if err == nil {
+			l.ack = &sentAck{ack, to}
+			err = l.ua.sendAck(ack, to, &l.dialog)
+		}
+		if err != nil {
+			l.log.Warn("ACK", "error", err)
+		}
+	})
 }
 
 // sentAck is the last ACK, for when its 2xx comes again.
@@ -51,16 +55,12 @@ func (l *Line) refuseFork(res *sipmsg.Response) {
 	}
 	d := l.dialog
 	d.learn(res)
-	to, err := l.ua.where(&d)
-	if err != nil {
-		return
-	}
 	ack, err := d.request(sipmsg.ACK, res.CSeq().SeqNo)
 	if err != nil {
 		return
 	}
 	ack.SetBody(nil)
-	l.ua.sendAck(ack, to, &d)
+	l.ua.besides(d, func(to target) { l.ua.sendAck(ack, to, &d) })
 	if _, seen := l.refused[d.RemoteTag]; seen || len(l.refused) >= 16 {
 		return // its BYE is on the way
 	}
@@ -74,5 +74,5 @@ func (l *Line) refuseFork(res *sipmsg.Response) {
 	}
 	bye.AppendHeader(reasonField(bridge.CauseNormal, "another phone answered first"))
 	bye.SetBody(nil)
-	l.ua.sendAlone(bye, to, &d)
+	l.ua.besides(d, func(to target) { l.ua.sendAlone(bye, to, &d) })
 }

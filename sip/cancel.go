@@ -38,7 +38,7 @@ func (l *Line) sendCancel(out *clientInvite) {
 		l.log.Warn("CANCEL", "error", err)
 	}
 	l.after(64*sipmsg.T1, func() {
-		if l.uac == out && l.bye == nil {
+		if l.uac == out && !l.bye {
 			out.tx.Terminate()
 			l.state = gone
 		}
@@ -50,7 +50,7 @@ func (l *Line) sendCancel(out *clientInvite) {
 func (l *Line) onFinalTooLate(out *clientInvite, res *sipmsg.Response) {
 	l.uac = nil
 	if !res.IsSuccess() {
-		if l.bye == nil {
+		if !l.bye {
 			l.state = gone
 		}
 		return
@@ -58,9 +58,7 @@ func (l *Line) onFinalTooLate(out *clientInvite, res *sipmsg.Response) {
 	if out.initial {
 		l.dialog.learn(res)
 	}
-	if err := l.sendAck(out, res); err != nil {
-		l.log.Warn("ACK", "error", err)
-	}
+	l.sendAck(out, res)
 	if out.initial {
 		l.sendBye(bridge.CauseCanceled, "the call was given up before the answer")
 	}

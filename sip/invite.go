@@ -38,26 +38,30 @@ func (c *clientInvite) finished() <-chan struct{} {
 	return c.tx.Done()
 }
 
-// sendInvite builds and sends an INVITE; out becomes the open one.
+// sendInvite builds and sends the first INVITE; out becomes the open one.
 func (l *Line) sendInvite(out *clientInvite) error {
-	req, err := l.dialog.request(sipmsg.INVITE, l.dialog.LocalSeq+1)
+	req, err := l.buildInvite(out)
 	if err != nil {
 		return err
 	}
-	if !out.initial {
-		if out.to, err = l.ua.where(&l.dialog); err != nil {
-			return err
-		}
-	} else {
+	return l.transmit(out, req)
+}
+
+// buildInvite makes the request that offers out's body.
+func (l *Line) buildInvite(out *clientInvite) (*sipmsg.Request, error) {
+	req, err := l.request(&l.dialog, sipmsg.INVITE)
+	if err != nil {
+		return nil, err
+	}
+	if out.initial {
 		for name, value := range l.dial.spec.Headers {
 			req.AppendHeader(sipmsg.NewHeader(name, value))
 		}
 	}
-	req.AppendHeader(sipmsg.NewHeader("User-Agent", l.ua.config.UserAgent))
 	req.AppendHeader(sipmsg.NewHeader("Allow", allowed))
-	req.AppendHeader(sipmsg.NewHeader("Supported", ""))
+	req.AppendHeader(sipmsg.NewHeader("Supported", supported))
 	withBody(req, out.body)
-	return l.transmit(out, req)
+	return req, nil
 }
 
 func (l *Line) transmit(out *clientInvite, req *sipmsg.Request) error {
@@ -65,7 +69,6 @@ func (l *Line) transmit(out *clientInvite, req *sipmsg.Request) error {
 	if err != nil {
 		return fmt.Errorf("send INVITE to %s: %w", out.to, err)
 	}
-	l.dialog.LocalSeq = req.CSeq().SeqNo
 	out.tx, out.req = tx, req
 	tx.OnRetransmission(func(res *sipmsg.Response) {
 		if !l.post(func() { l.onStray(res) }) {
@@ -156,9 +159,7 @@ func (l *Line) onAnswered(out *clientInvite, res *sipmsg.Response) {
 	l.uac = nil
 	l.dialog.learn(res)
 	l.state = talking
-	if err := l.sendAck(out, res); err != nil {
-		l.log.Warn("ACK", "error", err)
-	}
+	l.sendAck(out, res)
 	l.auth.forget()
 	var err error
 	var a sdp.Agreement
@@ -198,7 +199,7 @@ func (l *Line) onInviteLost() {
 	l.uac = nil
 	switch {
 	case l.state == leaving:
-		if l.bye == nil {
+		if !l.bye {
 			l.state = gone
 		}
 	case out.initial:
@@ -227,7 +228,8 @@ func again(req *sipmsg.Request, d *Dialog) *sipmsg.Request {
 	for next.RemoveHeader("Via") {
 	}
 	next.PrependHeader(d.via())
-	next.CSeq().SeqNo++
+	d.LocalSeq++
+	next.CSeq().SeqNo = d.LocalSeq
 	return next
 }
 

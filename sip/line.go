@@ -47,7 +47,7 @@ type Line struct {
 	cancels chan struct{} // sipgo answered a CANCEL for our INVITE transaction
 	done    chan struct{} // the goroutine has ended
 	ctx     context.Context
-	stop    context.CancelFunc // aborts look-ups and connecting
+	stop    context.CancelFunc // aborts look-ups and connecting when the Line is gone
 
 	dialog Dialog
 	sdp    sdp.Negotiation
@@ -60,8 +60,8 @@ type Line struct {
 
 	uas   *serverInvite // an INVITE of the peer's that is not over
 	uac   *clientInvite // an INVITE of ours that is not over
-	bye   *clientBye
-	holds []holdWish // waiting for their turn
+	bye   bool          // ours is out
+	holds []holdWish    // waiting for their turn
 
 	byeCause  bridge.Cause // of the BYE that waits for an ACK
 	byeReason string
@@ -70,6 +70,7 @@ type Line struct {
 	ack     *sentAck             // outbound: our last one
 	refused map[string]time.Time // forks that answered too late, by tag
 	auth    credentials
+	errands []errand // what waits for the peer's address, in order
 }
 
 var _ bridge.Line = (*Line)(nil)
@@ -126,10 +127,6 @@ func (l *Line) run(first func()) {
 			l.onInviteResponse(res)
 		case <-l.uac.finished():
 			l.onInviteLost()
-		case res := <-l.bye.responses():
-			l.onByeResponse(res)
-		case <-l.bye.finished():
-			l.state = gone
 		case <-l.ua.dead:
 			l.over(bridge.CauseShutdown, 0, "the gateway stopped")
 			l.state = gone
@@ -188,7 +185,6 @@ func (l *Line) over(cause bridge.Cause, code int, reason string) {
 		return
 	}
 	l.ended = true
-	l.stop()
 	if l.media != nil {
 		l.media.Close()
 	}

@@ -142,15 +142,6 @@ func (l *Line) beginDial() {
 	})
 }
 
-// aside runs slow work in a goroutine and its result on the Line's.
-func (l *Line) aside(work func() func()) {
-	l.ua.work.Add(1) // the Line itself is counted, so the count is not zero
-	go func() {
-		defer l.ua.work.Done()
-		l.post(work())
-	}()
-}
-
 // nextTarget tries the next address, or gives up.
 func (l *Line) nextTarget() {
 	if l.state != inviting {

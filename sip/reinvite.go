@@ -11,6 +11,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/sip/sdp"
+	"github.com/roomline/roomline/sip/text"
 )
 
 // onReinvite is an INVITE within the dialog, section 14.2.
@@ -133,10 +134,23 @@ func (l *Line) reinvite(hold bool) error {
 	before := l.sdp.Hold
 	l.sdp.Hold = hold
 	out := &clientInvite{hold: true, undo: before, body: l.sdp.Offer()}
-	if err := l.sendInvite(out); err != nil {
+	req, err := l.buildInvite(out)
+	if err != nil {
 		l.sdp.Hold = before
 		return err
 	}
+	l.uac = out // open from now on, even while a connection is made
+	l.reach(&l.dialog, func(to target, err error) {
+		if l.uac != out || l.state != talking {
+			return
+		}
+		if out.to = to; err == nil {
+			err = l.transmit(out, req)
+		}
+		if err != nil {
+			l.onReinviteFailed(out, 503, text.Printable(err.Error(), 200))
+		}
+	})
 	return nil
 }
 
@@ -165,9 +179,7 @@ func (l *Line) onReinviteFailed(out *clientInvite, code int, words string) {
 func (l *Line) onReinviteAccepted(out *clientInvite, res *sipmsg.Response) {
 	l.uac = nil
 	l.dialog.follow(res)
-	if err := l.sendAck(out, res); err != nil {
-		l.log.Warn("ACK", "error", err)
-	}
+	l.sendAck(out, res)
 	a, err := l.answerIn(res)
 	if err == nil {
 		err = l.agree(a)

@@ -38,7 +38,7 @@ func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		u.onAck(req)
 		tx.Terminate()
 	case sipmsg.BYE:
-		u.onBye(req, tx)
+		u.withinDialog(req, tx, (*Line).onBye)
 	case sipmsg.CANCEL:
 		u.onLoneCancel(req, tx)
 	case sipmsg.OPTIONS:
@@ -81,15 +81,31 @@ func (u *UA) onAck(req *sipmsg.Request) {
 	}
 }
 
-func (u *UA) onBye(req *sipmsg.Request, tx *sipmsg.ServerTx) {
+// withinDialog has a request run by the goroutine of the Line that it belongs to.
+func (u *UA) withinDialog(req *sipmsg.Request, tx *sipmsg.ServerTx, on func(*Line, *sipmsg.Request, *sipmsg.ServerTx)) {
 	if words := unsupported(req); words != "" {
 		u.reply(req, tx, 420, "Bad Extension", sipmsg.NewHeader("Unsupported", words))
 		return
 	}
 	l := u.lineOf(req)
-	if l == nil || !l.post(func() { l.onBye(req, tx) }) {
+	if l == nil || !l.post(func() { on(l, req, tx) }) {
 		u.reply(req, tx, 481, "there is no such dialog here")
 	}
+}
+
+// inOrder counts a request within the dialog, section 12.2.2; false when it
+// does not belong there and was answered.
+func (l *Line) inOrder(req *sipmsg.Request, tx *sipmsg.ServerTx) bool {
+	switch seq := req.CSeq().SeqNo; {
+	case !l.fromPeer(req) || l.state >= leaving:
+		l.ua.reply(req, tx, 481, "there is no such dialog here")
+	case seq <= l.dialog.RemoteSeq:
+		l.ua.reply(req, tx, 500, "the CSeq number is older than the last one")
+	default:
+		l.dialog.RemoteSeq = seq
+		return true
+	}
+	return false
 }
 
 // onLoneCancel gets a CANCEL for which sipgo has no INVITE transaction: there

@@ -12,6 +12,9 @@ import (
 // allowed is the Allow header field: the methods that are built.
 const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS"
 
+// supported is the Supported header field: the extensions that are built.
+const supported = ""
+
 // recognised methods are known and not built: they get 405, others 501.
 var recognised = map[sipmsg.RequestMethod]bool{
 	sipmsg.REGISTER: true, sipmsg.SUBSCRIBE: true, sipmsg.NOTIFY: true, sipmsg.REFER: true, sipmsg.INFO: true,
@@ -34,7 +37,7 @@ func (u *UA) respond(req *sipmsg.Request, code int, phrase, tag string) *sipmsg.
 	res.AppendHeader(sipmsg.NewHeader("Server", u.config.UserAgent))
 	if code > 100 {
 		res.AppendHeader(sipmsg.NewHeader("Allow", allowed))
-		res.AppendHeader(sipmsg.NewHeader("Supported", ""))
+		res.AppendHeader(sipmsg.NewHeader("Supported", supported))
 	}
 	return res
 }

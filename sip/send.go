@@ -75,11 +75,11 @@ func portOr5060(port int) uint16 {
 // where finds the address for a request within a dialog. A live connection to
 // the peer is used before a new one is opened: its Contact over TCP often
 // cannot be connected to.
-func (u *UA) where(d *Dialog) (target, error) {
+func (u *UA) where(ctx context.Context, d *Dialog) (target, error) {
 	if d.Transport == "tcp" && len(d.RouteSet) == 0 && u.connected(d.Source) {
 		return target{d.Source, "tcp"}, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	list, err := resolve(ctx, d.nextHop(), d.Socket.Addr().Is4())
 	if err != nil {
@@ -139,18 +139,7 @@ func (u *UA) sendAlone(req *sipmsg.Request, t target, d *Dialog) error {
 	}
 	go func() {
 		defer u.work.Done()
-		for {
-			select {
-			case res := <-tx.Responses():
-				if !res.IsProvisional() {
-					return
-				}
-			case <-tx.Done():
-				return
-			case <-u.dead:
-				return
-			}
-		}
+		u.final(tx)
 	}()
 	return nil
 }
