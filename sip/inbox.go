@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -44,6 +45,21 @@ func (l *Line) ask(f func() error) error {
 		default:
 			return errEnded
 		}
+	}
+}
+
+// await has the Line's goroutine begin something and waits for its outcome.
+func (l *Line) await(ctx context.Context, reply <-chan error, begin func()) error {
+	if !l.post(begin) {
+		return errEnded
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.done:
+		return errEnded
 	}
 }
 

@@ -62,6 +62,7 @@ type Line struct {
 	uac   *clientInvite // an INVITE of ours that is not over
 	bye   bool          // ours is out
 	holds []holdWish    // waiting for their turn
+	keys  []keyWish     // likewise, the first one is on its way
 
 	byeCause  bridge.Cause // of the BYE that waits for an ACK
 	byeReason string
@@ -207,17 +208,7 @@ func (l *Line) End(cause bridge.Cause, reason string) {
 // Hold implements bridge.Line.
 func (l *Line) Hold(ctx context.Context, on bool) error {
 	reply := make(chan error, 1)
-	if !l.post(func() { l.hold(holdWish{ctx, on, reply}) }) {
-		return errEnded
-	}
-	select {
-	case err := <-reply:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.done:
-		return errEnded
-	}
+	return l.await(ctx, reply, func() { l.hold(holdWish{ctx, on, reply}) })
 }
 
 // Early implements bridge.Line.
@@ -225,9 +216,6 @@ func (l *Line) Early() error { return errNotYet }
 
 // Refer implements bridge.Line.
 func (l *Line) Refer(context.Context, string, bridge.Line) error { return errNotYet }
-
-// SendDigit implements bridge.Line.
-func (l *Line) SendDigit(context.Context, rune, time.Duration) error { return errNotYet }
 
 var errNotYet = errors.New("not available yet")
 

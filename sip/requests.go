@@ -43,6 +43,8 @@ func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		u.onLoneCancel(req, tx)
 	case sipmsg.OPTIONS:
 		u.onOptions(req, tx)
+	case sipmsg.INFO:
+		u.withinDialog(req, tx, (*Line).onInfo)
 	default:
 		u.onOther(req, tx)
 	}
@@ -94,13 +96,25 @@ func (u *UA) withinDialog(req *sipmsg.Request, tx *sipmsg.ServerTx, on func(*Lin
 }
 
 // inOrder counts a request within the dialog, section 12.2.2; false when it
-// does not belong there and was answered.
+// does not belong there and was answered. Before the answer to our INVITE it
+// may come from any fork that has sent a response.
 func (l *Line) inOrder(req *sipmsg.Request, tx *sipmsg.ServerTx) bool {
-	switch seq := req.CSeq().SeqNo; {
-	case !l.fromPeer(req) || l.state >= leaving:
+	tag, seq, last := req.From().Params.GetOr("tag", ""), req.CSeq().SeqNo, l.dialog.RemoteSeq
+	var fork Dialog
+	var forked bool
+	if l.dial != nil && l.state == inviting {
+		fork, forked = l.dial.forks[tag]
+		last = fork.RemoteSeq
+	}
+	switch {
+	case l.state >= leaving || !forked && !l.fromPeer(req):
 		l.ua.reply(req, tx, 481, "there is no such dialog here")
-	case seq <= l.dialog.RemoteSeq:
+	case seq <= last:
 		l.ua.reply(req, tx, 500, "the CSeq number is older than the last one")
+	case forked:
+		fork.RemoteSeq = seq
+		l.dial.forks[tag] = fork
+		return true
 	default:
 		l.dialog.RemoteSeq = seq
 		return true
@@ -157,12 +171,12 @@ func (u *UA) onOther(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	u.reply(req, tx, 501, "method "+text.Printable(string(req.Method), 32)+" is not known")
 }
 
-// unsupported lists the extensions that a request requires; none is built.
+// unsupported lists the extensions that a request requires and that are not built.
 func unsupported(req *sipmsg.Request) string {
 	var list []string
 	for _, h := range req.GetHeaders("Require") {
 		for _, tag := range strings.Split(h.Value(), ",") {
-			if tag = strings.TrimSpace(tag); tag != "" {
+			if tag = strings.ToLower(strings.TrimSpace(tag)); tag != "" && !extensions[tag] {
 				list = append(list, text.Printable(tag, 64))
 			}
 		}
