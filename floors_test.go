@@ -49,7 +49,7 @@ var borders = map[string][]string{
 	"github.com/pressly/goose":        {"store"},
 	"github.com/nyaruka/phonenumbers": {"dialplan"},
 	"github.com/danielgtaylor/huma":   {"api"},
-	"github.com/golang-jwt/jwt":       {"room"},
+	"github.com/golang-jwt/jwt":       {"room", "sip/stir"},
 	"github.com/coder/websocket":      {"room", "bench"},
 	"github.com/prometheus":           {"api"},
 }
