@@ -21,6 +21,7 @@ type Invite struct {
 	Headers   map[string]string // X- header fields, and those that a trunk's header map or a route names; first value
 	Identity  Identity
 	Replaces  Line // the call that this one takes the place of (RFC 3891); nil: none
+	Hops      Hops // to be copied into the DialSpec of a call made on behalf of this one
 }
 
 // Identity is what signalling says about who calls, beyond From. It means
@@ -30,6 +31,18 @@ type Identity struct {
 	Private   bool     // Privacy: id or more; RFC 3323
 	Diversion []string // who was called before, the latest first: number and reason; RFC 5806, RFC 7044
 }
+
+// Hops is how far a call has come through SIP servers, against loops. The zero
+// value is a call that begins here. The signalling reads and writes it alone.
+type Hops struct {
+	Left int    // how many more it may take: Max-Forwards, RFC 3261 section 8.1.1.6
+	Path string // marks of the stations on the way that know to leave one
+}
+
+// AnsweredElsewhere is the reason of a call that ended with CauseCanceled because
+// another phone took it (RFC 3326): phones then list no missed call. Given to
+// Line.End it is said to the peer in that form, too.
+const AnsweredElsewhere = "the call was answered elsewhere"
 
 // LineEventKind says what happened on a Line.
 type LineEventKind uint8
@@ -120,6 +133,7 @@ type DialSpec struct {
 	Replaces    string            // a Replaces header field's value for an attended transfer elsewhere, or empty
 	Headers     map[string]string // of the INVITE; the trunk's header map has been applied
 	RingTimeout time.Duration
+	Hops        Hops // of the Invite that this call is made for; a loop that used them up is an error of Dial
 }
 
 // Dialer places calls; sip.UA is one.
