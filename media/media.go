@@ -2,8 +2,8 @@
 // frame, a level and a tone are. It opens no socket, starts no goroutine and
 // knows no protocol above RTP's header fields.
 //
-// PCM everywhere is signed 16-bit, mono, in slices of int16; narrowband roads
-// run at [NarrowbandHz].
+// PCM everywhere is signed 16-bit, mono, in slices of int16; roads run at
+// [NarrowbandHz] or at [WidebandHz].
 package media
 
 import (
@@ -16,6 +16,10 @@ import (
 // NarrowbandHz is the sampling rate of the telephone network and of every
 // decoded frame on the narrowband road.
 const NarrowbandHz = 8000
+
+// WidebandHz is the sampling rate of the wideband road, for G.722 and for Opus
+// that somebody can hear in full.
+const WidebandHz = 16000
 
 // FrameDuration is the length of one beat: the frame that mixers and paced
 // sinks work in.

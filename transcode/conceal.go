@@ -4,7 +4,7 @@ import "github.com/roomline/roomline/media"
 
 // The measures of G.711 concealment in samples at 8 kHz, after ITU-T G.711
 // Appendix I; but nothing is held back to be ready for a loss, so that the
-// first seam is mended on its far side alone.
+// first seam is mended on its far side alone. G.722 at 16 kHz takes twice of each.
 const (
 	perMillisecond = media.NarrowbandHz / 1000
 
@@ -19,16 +19,30 @@ const (
 	fadeEnd   = 60 * perMillisecond // silence from here
 	minResume = 4 * perMillisecond  // cross-fade into the packet that ends a loss,
 	maxResume = 10 * perMillisecond // longer after a longer one
+
+	widest = 2 // 16 kHz
 )
 
-// concealment hides the lost packets of one 8 kHz stream. It repeats the last
-// pitch period, then the last two and three lest it buzz, fades out, and
-// cross-fades into the packet that ends the loss. The zero value is ready.
+// concealment hides the lost packets of one stream. It repeats the last pitch
+// period, then the last two and three lest it buzz, fades out, and cross-fades
+// into the packet that ends the loss. The zero value is ready for 8 kHz.
 type concealment struct {
-	history [historyLen]int16 // what was played last, oldest first
+	wide    bool                       // the stream has 16 kHz
+	history [widest * historyLen]int16 // what was played last, oldest first
 	round   repetition
 	lost    int // samples played since the loss began; 0 while nothing is lost
 }
+
+// times is the stream's rate in units of 8 kHz.
+func (c *concealment) times() int {
+	if c.wide {
+		return 2
+	}
+	return 1
+}
+
+// past is the part of history in use.
+func (c *concealment) past() []int16 { return c.history[:c.times()*historyLen] }
 
 // heard takes a decoded packet: it mends the seam when a loss ends here, and
 // remembers the sound.
@@ -43,7 +57,7 @@ func (c *concealment) heard(pcm []int16) {
 // fill continues the sound over all of pcm.
 func (c *concealment) fill(pcm []int16) {
 	if c.lost == 0 {
-		c.round.begin(&c.history)
+		c.round.begin(c.past(), c.times())
 	}
 	c.continuation(pcm)
 	c.remember(pcm)
@@ -53,8 +67,8 @@ func (c *concealment) fill(pcm []int16) {
 func (c *concealment) continuation(pcm []int16) {
 	for i := range pcm {
 		pcm[i] = 0
-		if c.lost < fadeEnd {
-			pcm[i] = clip(c.round.next() * fade(c.lost))
+		if c.lost < fadeEnd*c.times() {
+			pcm[i] = clip(c.round.next() * fade(c.lost/c.times()))
 			c.lost++
 		}
 	}
@@ -62,8 +76,8 @@ func (c *concealment) continuation(pcm []int16) {
 
 // resume cross-fades from the continuation into the packet that came.
 func (c *concealment) resume(pcm []int16) {
-	n := min(max(c.lost*2/5, minResume), maxResume, len(pcm))
-	var tail [maxResume]int16
+	n := min(max(c.lost*2/5, minResume*c.times()), maxResume*c.times(), len(pcm))
+	var tail [widest * maxResume]int16
 	c.continuation(tail[:n])
 	for i := range n {
 		w := float32(i+1) / float32(n+1)
@@ -72,12 +86,13 @@ func (c *concealment) resume(pcm []int16) {
 }
 
 func (c *concealment) remember(pcm []int16) {
-	if len(pcm) >= historyLen {
-		copy(c.history[:], pcm[len(pcm)-historyLen:])
+	past := c.past()
+	if len(pcm) >= len(past) {
+		copy(past, pcm[len(pcm)-len(past):])
 		return
 	}
-	copy(c.history[:], c.history[len(pcm):])
-	copy(c.history[historyLen-len(pcm):], pcm)
+	copy(past, past[len(pcm):])
+	copy(past[len(past)-len(pcm):], pcm)
 }
 
 // repetition plays the end of a recorded history round and round. Each round
@@ -85,66 +100,71 @@ func (c *concealment) remember(pcm []int16) {
 // the only seam it does not blend is the first; there it starts at the level
 // where the sound broke off and lets the difference decay.
 type repetition struct {
-	history [historyLen]int16
+	history [widest * historyLen]int16
+	length  int // of history
+	seam    int
 	pitch   int
 	periods int     // in this round
 	at      int     // next sample of history
 	step    float32 // what is left of the first seam's height
+	decay   float32
 }
 
-func (r *repetition) begin(history *[historyLen]int16) {
-	r.history = *history
-	r.pitch = pitchOf(history)
+func (r *repetition) begin(history []int16, times int) {
+	r.length = copy(r.history[:], history)
+	r.seam, r.decay = seamLen*times, 1-2.0/float32(seamLen*times)
+	r.pitch = pitchOf(history, times)
 	r.periods = 1
-	r.at = historyLen - r.pitch
-	r.step = float32(history[historyLen-1]) - float32(history[historyLen-1-r.pitch])
+	r.at = r.length - r.pitch
+	r.step = float32(history[r.length-1]) - float32(history[r.length-1-r.pitch])
 }
 
 func (r *repetition) next() float32 {
 	following := min(r.periods+1, maxPeriods)
 	sample := float32(r.history[r.at])
-	if left := historyLen - r.at; left <= seamLen {
-		w := float32(left) / float32(seamLen+1)
+	if left := r.length - r.at; left <= r.seam {
+		w := float32(left) / float32(r.seam+1)
 		sample = w*sample + (1-w)*float32(r.history[r.at-following*r.pitch])
 	}
 	sample += r.step
-	r.step *= 1 - 2.0/seamLen
-	if r.at++; r.at == historyLen {
+	r.step *= r.decay
+	if r.at++; r.at == r.length {
 		r.periods = following
-		r.at = historyLen - following*r.pitch
+		r.at = r.length - following*r.pitch
 	}
 	return sample
 }
 
 // pitchOf returns the lag at which the end of the history repeats itself best:
-// every second lag on every second sample first, then the neighbours of the best.
-func pitchOf(history *[historyLen]int16) int {
-	var sound [historyLen]float32
+// every second lag at 8 kHz on every second sample first, then the neighbours of
+// the best.
+func pitchOf(history []int16, times int) int {
+	var sound [widest * historyLen]float32
 	for i, v := range history {
 		sound[i] = float32(v)
 	}
-	best, bestScore := maxPitch, float32(0)
-	for lag := minPitch; lag <= maxPitch; lag += 2 {
-		if s := likeness(&sound, lag, 2); s > bestScore {
+	past := sound[:len(history)]
+	best, bestScore := maxPitch*times, float32(0)
+	for lag := minPitch * times; lag <= maxPitch*times; lag += 2 * times {
+		if s := likeness(past, lag, pitchWindow*times, 2*times); s > bestScore {
 			best, bestScore = lag, s
 		}
 	}
-	coarse := best
+	coarse, reach := best, 2*times-1
 	bestScore = 0
-	for lag := max(coarse-1, minPitch); lag <= min(coarse+1, maxPitch); lag++ {
-		if s := likeness(&sound, lag, 1); s > bestScore {
+	for lag := max(coarse-reach, minPitch*times); lag <= min(coarse+reach, maxPitch*times); lag++ {
+		if s := likeness(past, lag, pitchWindow*times, times); s > bestScore {
 			best, bestScore = lag, s
 		}
 	}
 	return best
 }
 
-// likeness is the normalised correlation, squared, of the sound's last
-// pitchWindow samples with those lag earlier, looking at every stride-th; 0 for
-// opposites.
-func likeness(sound *[historyLen]float32, lag, stride int) float32 {
+// likeness is the normalised correlation, squared, of the sound's last window of
+// samples with those lag earlier, looking at every stride-th; 0 for opposites.
+func likeness(sound []float32, lag, window, stride int) float32 {
 	var cross, energy float32
-	for i := historyLen - pitchWindow; i < historyLen; i += stride {
+	for i := len(sound) - window; i < len(sound); i += stride {
 		then := sound[i-lag]
 		cross += sound[i] * then
 		energy += then * then
@@ -155,7 +175,7 @@ func likeness(sound *[historyLen]float32, lag, stride int) float32 {
 	return cross * cross / (energy + 1)
 }
 
-// fade is the level after so many samples of loss: 1, then down to 0 in a line.
+// fade is the level after so many samples of loss at 8 kHz: 1, then down to 0 in a line.
 func fade(lost int) float32 {
 	if lost < fadeStart {
 		return 1

@@ -13,17 +13,21 @@ import (
 
 func TestPacketsAllocateNothing(t *testing.T) {
 	pcm := vowels(8000, 16000)
-	out, heard := make([]byte, MaxPayload), make([]int16, 160)
-	for _, codec := range []media.Codec{media.PCMU, media.PCMA, media.Opus} {
-		e, d := openEncoder(t, codec, 8000, DefaultOpus()), openDecoder(t, codec, 8000)
+	for _, codec := range []media.Codec{media.PCMU, media.PCMA, media.G722, media.Opus} {
+		rate := 8000
+		if codec == media.G722 {
+			rate = 16000
+		}
+		out, heard := make([]byte, MaxPayload), make([]int16, rate/50)
+		e, d := openEncoder(t, codec, rate, DefaultOpus()), openDecoder(t, codec, rate)
 		at := 0
 		never(t, codec, "packet", func() error {
-			n, err := e.Encode(pcm[at:at+160], out)
+			n, err := e.Encode(pcm[at:at+rate/50], out)
 			if err != nil {
 				return err
 			}
-			at = (at + 160) % len(pcm)
-			if _, err := Samples(codec, out[:n], 8000); err != nil {
+			at = (at + rate/50) % len(pcm)
+			if _, err := Samples(codec, out[:n], rate); err != nil {
 				return err
 			}
 			_, err = d.Decode(out[:n], heard)

@@ -1,7 +1,7 @@
 // Package transcode turns RTP payloads into PCM and back: G.711 in both laws,
-// and Opus through one of two engines. It resamples nothing: Opus decodes to
-// and encodes from the rate that the road runs at, which is 8 kHz for
-// everything that a telephone can hear.
+// G.722, and Opus through one of two engines. Opus decodes to and encodes from
+// the rate that the road runs at: 8 kHz for everything that a narrowband
+// telephone can hear, else 16 kHz. An [Upsampler] and a [Downsampler] join the two.
 //
 // It owns codec state and its pools, loss concealment, and the reading of
 // payload durations. It knows nothing of sequence numbers, clocks or sockets;
@@ -53,10 +53,10 @@ type Decoder interface {
 type Encoder interface {
 	// Encode writes one payload that holds all of pcm to the start of out and
 	// returns its length in bytes. Opus takes 10, 20, 40 or 60 ms, G.711 any
-	// length. The error wraps ErrLength or ErrShort.
+	// length, G.722 pairs of samples. The error wraps ErrLength or ErrShort.
 	Encode(pcm []int16, out []byte) (n int, err error)
 	// SetLoss tells the loss in percent, 0 to 100, that the listeners see.
-	// Above 0 Opus spends bits on redundancy. G.711 has none.
+	// Above 0 Opus spends bits on redundancy. G.711 and G.722 have none.
 	SetLoss(percent int)
 	// Close gives the state back to its pool. The Encoder is of no use afterwards.
 	Close()
@@ -67,7 +67,7 @@ type Encoder interface {
 const MaxPayload = 1500
 
 // NewDecoder makes a decoder of codec whose PCM is mono at rateHz: 8000 for
-// G.711; 8000, 12000, 16000, 24000 or 48000 for Opus. Stereo packets come out
+// G.711; 16000 for G.722; 8000, 12000, 16000, 24000 or 48000 for Opus. Stereo packets come out
 // as one channel.
 func NewDecoder(codec media.Codec, rateHz int) (Decoder, error) {
 	switch {
@@ -75,6 +75,8 @@ func NewDecoder(codec media.Codec, rateHz int) (Decoder, error) {
 		return &g711Decoder{law: &muLaw}, nil
 	case codec == media.PCMA && rateHz == media.NarrowbandHz:
 		return &g711Decoder{law: &aLaw}, nil
+	case codec == media.G722 && rateHz == media.WidebandHz:
+		return newG722Decoder(), nil
 	case codec == media.Opus && opusRate(rateHz):
 		return newOpusDecoder(opusEngine, rateHz)
 	}
@@ -89,6 +91,8 @@ func NewEncoder(codec media.Codec, rateHz int, s OpusSettings) (Encoder, error) 
 		return &g711Encoder{law: &muLaw}, nil
 	case codec == media.PCMA && rateHz == media.NarrowbandHz:
 		return &g711Encoder{law: &aLaw}, nil
+	case codec == media.G722 && rateHz == media.WidebandHz:
+		return newG722Encoder(), nil
 	case codec == media.Opus && opusRate(rateHz):
 		return newOpusEncoder(opusEngine, rateHz, s)
 	}
@@ -99,7 +103,7 @@ func NewEncoder(codec media.Codec, rateHz int, s OpusSettings) (Encoder, error) 
 // it. An Opus packet's whole framing is checked. The error wraps ErrMalformed.
 func Samples(codec media.Codec, payload []byte, rateHz int) (int, error) {
 	switch codec {
-	case media.PCMU, media.PCMA:
+	case media.PCMU, media.PCMA, media.G722: // G.722 as well has a byte per tick of 8 kHz
 		if len(payload) == 0 {
 			return 0, fmt.Errorf("%s: %w: empty", codec, ErrMalformed)
 		}
