@@ -48,7 +48,7 @@ func (s *Server) explain(_ context.Context, in *explainInput) (*one[Explained], 
 		FromRoom: in.Body.FromRoom, Stranger: in.Body.Stranger, Trunk: in.Body.Trunk,
 		To: in.Body.To, From: in.Body.From, At: when,
 	})
-	d := e.Decision
+	d := e.Decision.Masked()
 	out := Explained{
 		Route: d.Route, Else: d.Else, Trunk: d.Trunk, Priority: d.Priority, Refused: d.Refused,
 		Cause: d.Cause, Reason: d.Reason, Steps: e.Steps, Text: e.String(), At: when,

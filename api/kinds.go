@@ -16,26 +16,19 @@ type kind[T any] struct {
 	singular, plural string
 	name             func(T) string
 	list             func(*dialplan.Plan) *[]T
-	show             func(T) T // without secrets
-	keep             func(item *T, before *dialplan.Plan) error
-	sorted           bool // listed by name; routes are listed in their order
+	show             func(T) T           // without secrets
+	keep             func(item, old T) T // with the secrets of old where item has the mask
+	sorted           bool                // listed by name; routes are listed in their order
 }
 
-// The four kinds.
+// The kinds.
 var (
 	trunks = kind[dialplan.Trunk]{
 		singular: "trunk", plural: "trunks", sorted: true,
 		name: func(t dialplan.Trunk) string { return t.Name },
 		list: func(p *dialplan.Plan) *[]dialplan.Trunk { return &p.Trunks },
-		show: func(t dialplan.Trunk) dialplan.Trunk {
-			return (&dialplan.Plan{Trunks: []dialplan.Trunk{t}}).Masked().Trunks[0]
-		},
-		keep: func(t *dialplan.Trunk, before *dialplan.Plan) error {
-			if !keepSecret(t, before) {
-				return invalid("body.outbound.password", "there is no stored password that ******** could keep; send the password")
-			}
-			return nil
-		},
+		show: dialplan.Trunk.Masked,
+		keep: dialplan.Trunk.KeepSecrets,
 	}
 	numbers = kind[dialplan.Number]{
 		singular: "number", plural: "numbers", sorted: true,
@@ -46,6 +39,13 @@ var (
 		singular: "route", plural: "routes",
 		name: func(r dialplan.Route) string { return r.Name },
 		list: func(p *dialplan.Plan) *[]dialplan.Route { return &p.Routes },
+		show: dialplan.Route.Masked,
+		keep: dialplan.Route.KeepSecrets,
+	}
+	holidays = kind[dialplan.Holiday]{
+		singular: "calendar", plural: "holidays", sorted: true,
+		name: func(h dialplan.Holiday) string { return h.Name },
+		list: func(p *dialplan.Plan) *[]dialplan.Holiday { return &p.Holidays },
 	}
 	agents = kind[dialplan.Agent]{
 		singular: "agent", plural: "agents", sorted: true,
@@ -138,10 +138,8 @@ func putItem[T any](ctx context.Context, s *Server, k kind[T], item T, position 
 		if mustBeNew && k.find(*k.list(p), k.name(item)) >= 0 {
 			return problem(http.StatusConflict, "there is a "+k.singular+" with this name; PUT replaces it", at("body", "its name is taken"))
 		}
-		if k.keep != nil {
-			if err := k.keep(&item, p); err != nil {
-				return err
-			}
+		if old := k.find(*k.list(p), k.name(item)); k.keep != nil && old >= 0 {
+			item = k.keep(item, (*k.list(p))[old])
 		}
 		index, added = k.put(p, item, position)
 		if problems := p.Check(); len(problems) > 0 {

@@ -26,10 +26,11 @@ type planInput struct {
 
 // planBody is a dial plan with every part optional.
 type planBody struct {
-	Trunks  []dialplan.Trunk  `json:"trunks,omitempty"`
-	Numbers []dialplan.Number `json:"numbers,omitempty"`
-	Routes  []dialplan.Route  `json:"routes,omitempty"`
-	Agents  []dialplan.Agent  `json:"agents,omitempty"`
+	Trunks   []dialplan.Trunk   `json:"trunks,omitempty"`
+	Numbers  []dialplan.Number  `json:"numbers,omitempty"`
+	Routes   []dialplan.Route   `json:"routes,omitempty"`
+	Agents   []dialplan.Agent   `json:"agents,omitempty"`
+	Holidays []dialplan.Holiday `json:"holidays,omitempty"`
 }
 
 // PlanResult is the answer of PUT /v1/plan.
@@ -46,6 +47,7 @@ func (s *Server) planOperations(a huma.API) {
 	registerKind(s, a, trunks)
 	registerKind(s, a, numbers)
 	registerKind(s, a, routes)
+	registerKind(s, a, holidays)
 	registerKind(s, a, agents)
 }
 
@@ -65,13 +67,13 @@ func (s *Server) putPlan(ctx context.Context, in *planInput) (*one[PlanResult], 
 	result := PlanResult{Applied: !in.DryRun, Changes: []dialplan.Change{}}
 	err := s.changePlan(ctx, func(p *dialplan.Plan) error {
 		before := *p
-		next := dialplan.Plan{Trunks: in.Body.Trunks, Numbers: in.Body.Numbers, Routes: in.Body.Routes, Agents: in.Body.Agents}
+		next := dialplan.Plan{
+			Trunks: in.Body.Trunks, Numbers: in.Body.Numbers, Routes: in.Body.Routes, Holidays: in.Body.Holidays, Agents: in.Body.Agents,
+		}
 		if !in.Prune {
 			next = merge(next, before)
 		}
-		if problems := keepSecrets(&next, &before); len(problems) > 0 {
-			return problems
-		}
+		next.KeepSecrets(&before)
 		if problems := next.Check(); len(problems) > 0 {
 			return dialplan.Problems(problems)
 		}
@@ -94,6 +96,7 @@ func merge(next, before dialplan.Plan) dialplan.Plan {
 	next.Trunks = withOthers(next.Trunks, before.Trunks, trunks)
 	next.Numbers = withOthers(next.Numbers, before.Numbers, numbers)
 	next.Routes = withOthers(next.Routes, before.Routes, routes)
+	next.Holidays = withOthers(next.Holidays, before.Holidays, holidays)
 	next.Agents = withOthers(next.Agents, before.Agents, agents)
 	return next
 }
@@ -107,35 +110,6 @@ func withOthers[T any](items, before []T, k kind[T]) []T {
 		}
 	}
 	return merged
-}
-
-// keepSecrets puts stored passwords where the mask was sent back.
-func keepSecrets(next, before *dialplan.Plan) dialplan.Problems {
-	var problems dialplan.Problems
-	for i := range next.Trunks {
-		if !keepSecret(&next.Trunks[i], before) {
-			problems = append(problems, dialplan.Problem{
-				Field:   "trunks[" + strconv.Itoa(i) + "].outbound.password",
-				Message: "there is no stored password that ******** could keep; send the password",
-			})
-		}
-	}
-	return problems
-}
-
-// keepSecret is false when there was no password to keep.
-func keepSecret(t *dialplan.Trunk, before *dialplan.Plan) bool {
-	if t.Outbound == nil || t.Outbound.Password != dialplan.Mask {
-		return true
-	}
-	i := slices.IndexFunc(before.Trunks, func(old dialplan.Trunk) bool { return old.Name == t.Name })
-	if i < 0 || before.Trunks[i].Outbound == nil || before.Trunks[i].Outbound.Password == "" {
-		return false
-	}
-	out := *t.Outbound
-	out.Password = before.Trunks[i].Outbound.Password
-	t.Outbound = &out
-	return true
 }
 
 // changePlan edits the stored plan and says what it is now.

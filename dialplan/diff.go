@@ -11,7 +11,7 @@ import (
 // Change is one difference between two plans, in words, secrets masked.
 type Change struct {
 	Kind    string   `json:"kind" yaml:"kind"`     // added | changed | removed
-	Object  string   `json:"object" yaml:"object"` // trunk | number | route | agent
+	Object  string   `json:"object" yaml:"object"` // trunk | number | route | holidays | agent
 	Name    string   `json:"name" yaml:"name"`
 	Details []string `json:"details,omitempty" yaml:"details,omitempty"` // field: old → new
 }
@@ -27,7 +27,7 @@ func (c Change) String() string {
 }
 
 // Diff lists what turns old into new. Either may be nil, which means empty. A
-// password that is [Mask] on one side counts as unchanged, for nobody can tell.
+// secret that is [Mask] on one side counts as unchanged, for nobody can tell.
 func Diff(old, new *Plan) []Change {
 	if old == nil {
 		old = &Plan{}
@@ -39,6 +39,7 @@ func Diff(old, new *Plan) []Change {
 	changes = append(changes, diff("number", old.Numbers, new.Numbers, func(n Number) string { return n.Number })...)
 	routes := diff("route", old.Routes, new.Routes, func(r Route) string { return r.Name })
 	changes = append(changes, withMoves(routes, moved(old.Routes, new.Routes))...)
+	changes = append(changes, diff("holidays", old.Holidays, new.Holidays, func(h Holiday) string { return h.Name })...)
 	return append(changes, diff("agent", old.Agents, new.Agents, func(a Agent) string { return a.Name })...)
 }
 
@@ -65,7 +66,10 @@ func diff[T any](object string, old, new []T, name func(T) string) []Change {
 	return changes
 }
 
-const passwordField = "outbound.password"
+// isSecret reports whether a field, by its path, is one that is never shown.
+func isSecret(field string) bool {
+	return field == "outbound.password" || field == "inbound.password" || field == "pin" || strings.HasSuffix(field, "else.pin")
+}
 
 // details compares two objects field by field.
 func details(old, new map[string]string) []string {
@@ -74,7 +78,7 @@ func details(old, new map[string]string) []string {
 	var lines []string
 	for _, field := range slices.Sorted(maps.Keys(all)) {
 		o, n := old[field], new[field]
-		secret := field == passwordField
+		secret := isSecret(field)
 		switch {
 		case o == n || field == "name" || secret && (o == `"`+Mask+`"` || n == `"`+Mask+`"`):
 		case secret:

@@ -89,15 +89,34 @@ func (d Decision) String() string {
 	return fmt.Sprintf("%s (%s)", d.Target, d.Reason)
 }
 
-// String names the target in words.
+// String names the target in words, and what follows it; never its PIN.
 func (t Target) String() string {
+	s := t.alone()
+	for next, n := t.Else, 1; next != nil && n < maxChain; next, n = next.Else, n+1 {
+		s += ", else " + next.alone()
+	}
+	return s
+}
+
+func (t Target) alone() string {
 	switch {
+	case t.Number != "":
+		s := "number " + t.Number
+		if len(t.Trunks) > 0 {
+			s += " by " + strings.Join(t.Trunks, ", then ")
+		}
+		if t.RingTimeout != "" {
+			s += ", rings for " + t.RingTimeout
+		}
+		return s
 	case t.Agent != "":
 		return "agent " + t.Agent
 	case t.Queue != "":
 		return "queue " + t.Queue
 	case t.Reject != "":
 		return "reject " + t.Reject
+	case t.PIN != "":
+		return "room " + t.Room + ", asks for a PIN"
 	case t.Answer == "ready":
 		return "room " + t.Room + ", rings until somebody listens"
 	}

@@ -13,33 +13,122 @@ const Mask = "********"
 // everything else with p.
 func (p *Plan) Masked() *Plan {
 	c := *p
-	c.Trunks = slices.Clone(p.Trunks)
+	c.Trunks, c.Routes = slices.Clone(p.Trunks), slices.Clone(p.Routes)
 	for i := range c.Trunks {
 		c.Trunks[i] = c.Trunks[i].Masked()
+	}
+	for i := range c.Routes {
+		c.Routes[i] = c.Routes[i].Masked()
 	}
 	return &c
 }
 
-// Masked is a copy of the trunk with its password replaced by [Mask].
+// Masked is a copy of the trunk with its passwords replaced by [Mask].
 func (t Trunk) Masked() Trunk {
 	if t.Outbound != nil && t.Outbound.Password != "" {
 		o := *t.Outbound
 		o.Password = Mask
 		t.Outbound = &o
 	}
+	if t.Inbound != nil && t.Inbound.Password != "" {
+		i := *t.Inbound
+		i.Password = Mask
+		t.Inbound = &i
+	}
 	return t
 }
 
-// KeepSecrets puts the secrets of old where t has [Mask], so that what was read
-// from the API can be written back.
+// Masked is a copy of the route with the PINs of its targets replaced by [Mask].
+func (r Route) Masked() Route {
+	r.Target = r.Target.Masked()
+	return r
+}
+
+// Masked is a copy of the target and those that follow it, with their PINs
+// replaced by [Mask].
+func (t Target) Masked() Target {
+	if t.PIN != "" {
+		t.PIN = Mask
+	}
+	if t.Else != nil {
+		next := t.Else.Masked()
+		t.Else = &next
+	}
+	return t
+}
+
+// Masked is a copy of the decision with PINs replaced by [Mask].
+func (d Decision) Masked() Decision {
+	d.Target = d.Target.Masked()
+	if d.Else != nil {
+		next := d.Else.Masked()
+		d.Else = &next
+	}
+	return d
+}
+
+// KeepSecrets puts the secrets of old where p has [Mask], trunks and routes by
+// their names, so that what was read from the API can be written back. What old
+// has no secret for stays a mask, which [Plan.Check] refuses. It changes the
+// lists of p, and shares nothing that it changes with old.
+func (p *Plan) KeepSecrets(old *Plan) {
+	p.Trunks, p.Routes = slices.Clone(p.Trunks), slices.Clone(p.Routes)
+	for i, t := range p.Trunks {
+		if o, ok := old.TrunkNamed(t.Name); ok {
+			p.Trunks[i] = t.KeepSecrets(o)
+		}
+	}
+	before := make(map[string]Route, len(old.Routes))
+	for _, r := range old.Routes {
+		before[r.Name] = r
+	}
+	for i, r := range p.Routes {
+		p.Routes[i] = r.KeepSecrets(before[r.Name])
+	}
+}
+
+// KeepSecrets puts the secrets of old where t has [Mask].
 func (t Trunk) KeepSecrets(old Trunk) Trunk {
-	if t.Outbound != nil && t.Outbound.Password == Mask && old.Outbound != nil {
+	if t.Outbound != nil && t.Outbound.Password == Mask && old.Outbound != nil && old.Outbound.Password != "" {
 		o := *t.Outbound
 		o.Password = old.Outbound.Password
 		t.Outbound = &o
 	}
+	if t.Inbound != nil && t.Inbound.Password == Mask && old.Inbound != nil && old.Inbound.Password != "" {
+		i := *t.Inbound
+		i.Password = old.Inbound.Password
+		t.Inbound = &i
+	}
 	return t
 }
+
+// KeepSecrets puts the PINs of old where r has [Mask].
+func (r Route) KeepSecrets(old Route) Route {
+	r.Target = r.Target.KeepSecrets(old.Target)
+	return r
+}
+
+// KeepSecrets puts the PINs of old where t or one that follows it has [Mask];
+// the first belongs to the first, the second to the second.
+func (t Target) KeepSecrets(old Target) Target {
+	if t.PIN == Mask && old.PIN != "" {
+		t.PIN = old.PIN
+	}
+	if t.Else != nil && old.Else != nil {
+		next := t.Else.KeepSecrets(*old.Else)
+		t.Else = &next
+	}
+	return t
+}
+
+// String names the user, never the password.
+func (i Inbound) String() string { return i.Username }
+
+// GoString is String, so that %#v shows no password either.
+func (i Inbound) GoString() string { return "dialplan.Inbound(" + i.Username + ")" }
+
+// LogValue keeps passwords out of structured logs.
+func (i Inbound) LogValue() slog.Value { return slog.StringValue(i.Username) }
 
 // String names the servers and the user, never the password.
 func (o Outbound) String() string {
@@ -59,8 +148,20 @@ func (o Outbound) GoString() string { return "dialplan.Outbound(" + o.String() +
 // LogValue keeps passwords out of structured logs.
 func (o Outbound) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
+// GoString is [Target.String], so that %#v shows no PIN either.
+func (t Target) GoString() string { return "dialplan.Target(" + t.String() + ")" }
+
+// LogValue keeps PINs out of structured logs.
+func (t Target) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
 // LogValue keeps passwords out of structured logs.
 func (t Trunk) LogValue() slog.Value { return slog.StringValue(t.Name) }
+
+// LogValue keeps PINs out of structured logs.
+func (r Route) LogValue() slog.Value { return slog.StringValue(r.Name) }
+
+// LogValue keeps PINs out of structured logs.
+func (d Decision) LogValue() slog.Value { return slog.StringValue(d.String()) }
 
 // LogValue keeps passwords out of structured logs.
 func (p *Plan) LogValue() slog.Value {

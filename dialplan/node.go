@@ -27,9 +27,9 @@ type fields map[string]field
 
 // future are keys that people expect and that are not built yet.
 var future = []string{
-	"voicemail", "flow", "flows", "ivr", "menu", "menus", "queues", "schedules", "holidays", "greeting",
+	"voicemail", "flow", "flows", "ivr", "menu", "menus", "queues", "schedules", "greeting",
 	"prompt", "play", "say", "gather", "forward", "transfer", "escalate", "escalation", "conference",
-	"recording", "transcribe", "moh", "hold_music", "digest", "registrations", "users", "extensions",
+	"recording", "transcribe", "moh", "hold_music", "registrations", "users", "extensions",
 }
 
 func (r *reader) object(n *yaml.Node, path string, known fields) {
@@ -88,6 +88,31 @@ func list[T any](r *reader, into *[]T, one func(n *yaml.Node, path string) T) fi
 			at := fmt.Sprintf("%s[%d]", path, i)
 			r.lines[at] = item.Line
 			*into = append(*into, one(item, at))
+		}
+	}
+}
+
+// table reads an object whose keys the file chooses.
+func table[T any](r *reader, into *map[string]T, value func(*T) field) field {
+	return func(n *yaml.Node, path string) {
+		r.lines[path] = n.Line
+		if !r.plain(n, path) || n.Tag == "!!null" {
+			return
+		}
+		if n.Kind != yaml.MappingNode {
+			r.wrong(n, path, "expected an object of names and values")
+			return
+		}
+		*into = map[string]T{}
+		known, seen := fields{}, map[string]bool{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			known[key.Value] = func(n *yaml.Node, path string) {
+				var v T
+				value(&v)(n, path)
+				(*into)[key.Value] = v
+			}
+			r.member(key, n.Content[i+1], join(path, key.Value), known, seen)
 		}
 	}
 }

@@ -56,8 +56,10 @@ func (ps Problems) sorted() Problems {
 
 // checker collects the problems of one plan.
 type checker struct {
-	plan     *Plan
-	problems []Problem
+	plan       *Plan
+	problems   []Problem
+	trunkNames []string // made when first needed
+	calendars  []string
 }
 
 func (c *checker) wrong(field, got, message string) {
@@ -71,6 +73,10 @@ func (c *checker) oneOf(field, got string, built, later []string) {
 	case slices.Contains(later, got):
 		c.wrong(field, got, notYet+"; expected "+strings.Join(built, " or "))
 	default:
-		c.wrong(field, got, "expected "+strings.Join(built, " or "))
+		message := "expected " + strings.Join(built, " or ")
+		if near := nearest(got, built); near != "" {
+			message += ": did you mean " + near + "?"
+		}
+		c.wrong(field, got, message)
 	}
 }

@@ -1,17 +1,35 @@
 package dialplan
 
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
 // didYouMean ends the message about an unknown key with its nearest neighbour, or with all keys.
 func didYouMean(key string, known fields) string {
-	best, distance := "", max(2, len(key)/3)+1
-	for k := range known {
-		if d := editDistance(key, k); d < distance || d == distance && k < best {
-			best, distance = k, d
-		}
-	}
-	if best != "" {
+	if best := nearest(key, slices.Collect(maps.Keys(known))); best != "" {
 		return ": did you mean " + best + "?"
 	}
 	return "; expected " + keysOf(known)
+}
+
+// nearest is the word that somebody may have meant, or empty. Letter case is no
+// distance, and of two that are as near the first in the alphabet wins.
+func nearest(word string, known []string) string {
+	best, distance := "", max(2, len(word)/3)+1
+	for _, k := range known {
+		if strings.EqualFold(word, k) {
+			return k
+		}
+		if d := editDistance(word, k); d < distance || d == distance && k < best {
+			best, distance = k, d
+		}
+	}
+	if distance >= max(len(word), len(best)) {
+		return "" // nothing of the word is left
+	}
+	return best
 }
 
 // editDistance counts inserted, dropped, changed and swapped bytes between two short keys.

@@ -83,6 +83,10 @@ func loadPlan(ctx context.Context, db queryer) (*dialplan.Plan, error) {
 		func() (err error) { p.Trunks, err = loadObjects[dialplan.Trunk](ctx, db, "trunks"); return },
 		func() (err error) { p.Numbers, err = loadObjects[dialplan.Number](ctx, db, "numbers"); return },
 		func() (err error) { p.Routes, err = loadObjects[dialplan.Route](ctx, db, "routes"); return },
+		func() (err error) {
+			p.Holidays, err = loadObjects[dialplan.Holiday](ctx, db, "holidays")
+			return
+		},
 		func() (err error) { p.Agents, err = loadObjects[dialplan.Agent](ctx, db, "agents"); return },
 	} {
 		if err := load(); err != nil {
@@ -105,10 +109,11 @@ type planRow struct {
 // rowsOf gives the rows of each table by name.
 func rowsOf(p *dialplan.Plan) map[string]map[string]planRow {
 	return map[string]map[string]planRow{
-		"trunks":  objectRows(p.Trunks, func(t dialplan.Trunk) string { return t.Name }),
-		"numbers": objectRows(p.Numbers, func(n dialplan.Number) string { return n.Number }),
-		"routes":  objectRows(p.Routes, func(r dialplan.Route) string { return r.Name }),
-		"agents":  objectRows(p.Agents, func(a dialplan.Agent) string { return a.Name }),
+		"trunks":   objectRows(p.Trunks, func(t dialplan.Trunk) string { return t.Name }),
+		"numbers":  objectRows(p.Numbers, func(n dialplan.Number) string { return n.Number }),
+		"routes":   objectRows(p.Routes, func(r dialplan.Route) string { return r.Name }),
+		"holidays": objectRows(p.Holidays, func(h dialplan.Holiday) string { return h.Name }),
+		"agents":   objectRows(p.Agents, func(a dialplan.Agent) string { return a.Name }),
 	}
 }
 

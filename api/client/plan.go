@@ -36,6 +36,9 @@ func (c *Client) Apply(ctx context.Context, plan *dialplan.Plan, prune, dryRun b
 	if len(plan.Routes) > 0 {
 		body["routes"] = plan.Routes
 	}
+	if len(plan.Holidays) > 0 {
+		body["holidays"] = plan.Holidays
+	}
 	if len(plan.Agents) > 0 {
 		body["agents"] = plan.Agents
 	}
