@@ -43,6 +43,9 @@ func (x *Exchange) Admit(inv Invite) *Refusal {
 func (x *Exchange) decide(inv Invite) (dialplan.Trunk, dialplan.Decision) {
 	plan := x.plan()
 	trunk, known := plan.TrunkOf(inv.Source.Addr())
+	if inv.Trunk != "" { // it has shown the trunk's password, or came through our registration
+		trunk, known = plan.TrunkNamed(inv.Trunk)
+	}
 	trusted := known || x.Trusts != nil && x.Trusts(inv.Source.Addr())
 	return trunk, plan.Decide(dialplan.Query{
 		Stranger: !trusted, Trunk: trunk.Name, To: inv.To, From: inv.From, At: time.Now(),

@@ -25,15 +25,7 @@ func (l *Line) giveUp(cause bridge.Cause, reason string) {
 // sendCancel cancels an INVITE; its final response is awaited for 64*T1.
 func (l *Line) sendCancel(out *clientInvite) {
 	out.wantCancel = false
-	req := sipmsg.NewRequest(sipmsg.CANCEL, *out.req.Recipient.Clone())
-	req.AppendHeader(out.req.Via().Clone())
-	sipmsg.CopyHeaders("Route", out.req, req)
-	for _, name := range []string{"From", "To", "Call-ID", "Max-Forwards"} {
-		sipmsg.CopyHeaders(name, out.req, req)
-	}
-	req.AppendHeader(&sipmsg.CSeqHeader{SeqNo: out.req.CSeq().SeqNo, MethodName: sipmsg.CANCEL})
-	req.AppendHeader(sipmsg.NewHeader("User-Agent", l.ua.config.UserAgent))
-	req.SetBody(nil)
+	req := l.ua.cancelOf(out)
 	if err := l.ua.sendAlone(req, out.to, &l.dialog); err != nil {
 		l.log.Warn("CANCEL", "error", err)
 	}
@@ -43,6 +35,20 @@ func (l *Line) sendCancel(out *clientInvite) {
 			l.state = gone
 		}
 	})
+}
+
+// cancelOf builds the CANCEL of an INVITE, section 9.1.
+func (u *UA) cancelOf(out *clientInvite) *sipmsg.Request {
+	req := sipmsg.NewRequest(sipmsg.CANCEL, *out.req.Recipient.Clone())
+	req.AppendHeader(out.req.Via().Clone())
+	sipmsg.CopyHeaders("Route", out.req, req)
+	for _, name := range []string{"From", "To", "Call-ID", "Max-Forwards"} {
+		sipmsg.CopyHeaders(name, out.req, req)
+	}
+	req.AppendHeader(&sipmsg.CSeqHeader{SeqNo: out.req.CSeq().SeqNo, MethodName: sipmsg.CANCEL})
+	req.AppendHeader(sipmsg.NewHeader("User-Agent", u.config.UserAgent))
+	req.SetBody(nil)
+	return req
 }
 
 // onFinalTooLate: the call is over for us. A 200 that crossed our CANCEL is

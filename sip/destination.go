@@ -32,7 +32,7 @@ func destination(spec bridge.DialSpec) (uri string, hops []hop, err error) {
 		}
 	}
 	to := strings.TrimSpace(spec.To)
-	if strings.HasPrefix(strings.ToLower(to), "sip:") {
+	if isSIPURI(to) {
 		if words := uriFault(to); words != "" {
 			return "", nil, fmt.Errorf("%q cannot be dialled: %s", text.Printable(to, 128), words)
 		}
@@ -48,15 +48,35 @@ func destination(spec bridge.DialSpec) (uri string, hops []hop, err error) {
 	if len(hops) == 0 {
 		return "", nil, errNoServer
 	}
-	host := hops[0].host
+	return numberURI(to, hops[0]), hops, nil
+}
+
+// requestURI is the request URI for one server: a number is asked for at the
+// server that it is sent to.
+func (d *dialling) requestURI(t target) string {
+	if to := strings.TrimSpace(d.spec.To); !isSIPURI(to) {
+		return numberURI(to, t.hop)
+	}
+	return strings.TrimSpace(d.spec.To)
+}
+
+func numberURI(number string, h hop) string {
+	return "sip:" + escapeUser(number) + "@" + h.hostport()
+}
+
+// hostport is the hop as it stands in a URI.
+func (h hop) hostport() string {
+	host := h.host
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if hops[0].port != 0 && hops[0].port != 5060 {
-		host += ":" + strconv.Itoa(hops[0].port)
+	if h.port != 0 && h.port != 5060 {
+		host += ":" + strconv.Itoa(h.port)
 	}
-	return "sip:" + escapeUser(to) + "@" + host, hops, nil
+	return host
 }
+
+func isSIPURI(s string) bool { return strings.HasPrefix(strings.ToLower(s), "sip:") }
 
 // serverHop reads host, host:port, IP or [IPv6]:port.
 func serverHop(s, transport string) (hop, error) {

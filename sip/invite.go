@@ -76,12 +76,16 @@ func (l *Line) transmit(out *clientInvite, req *sipmsg.Request) error {
 		}
 	})
 	l.uac = out
+	l.watchSilence(out)
 	return nil
 }
 
 // onInviteResponse sorts the responses to our open INVITE.
 func (l *Line) onInviteResponse(res *sipmsg.Response) {
 	out := l.uac
+	if out.initial && res.StatusCode != 503 {
+		l.ua.names.up(out.to)
+	}
 	switch {
 	case res.IsProvisional():
 		l.onProvisional(out, res)
@@ -179,9 +183,7 @@ func (l *Line) onAnswered(out *clientInvite, res *sipmsg.Response) {
 // onRefused ends the call, or tries the next server where this one is out of order.
 func (l *Line) onRefused(out *clientInvite, res *sipmsg.Response) {
 	l.uac = nil
-	if res.StatusCode == 503 && !out.provisional && len(l.dial.targets) > 0 {
-		l.dial.last = fmt.Errorf("503 %s", text.Printable(res.Reason, 100))
-		l.nextTarget()
+	if res.StatusCode == 503 && l.outOfOrder(out, res) {
 		return
 	}
 	q850, why := readReason(res)
@@ -204,6 +206,7 @@ func (l *Line) onInviteLost() {
 		}
 	case out.initial:
 		l.dial.last = fmt.Errorf("there was no response from %s", out.to)
+		l.ua.names.down(out.to, "no response to an INVITE", downTime)
 		l.nextTarget()
 	default:
 		l.onReinviteFailed(out, 408, "no response")

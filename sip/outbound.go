@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -129,12 +130,13 @@ func (l *Line) beginDial() {
 		var list []target
 		var failed error
 		for _, h := range l.dial.hops {
-			more, err := resolve(l.ctx, h, v4)
+			more, err := l.ua.names.find(l.ctx, h, v4)
 			if err != nil {
 				failed = err
 			}
 			list = append(list, more...)
 		}
+		list = l.ua.names.downLast(list)
 		return func() {
 			l.dial.targets, l.dial.last = list, failed
 			l.nextTarget()
@@ -158,14 +160,24 @@ func (l *Line) nextTarget() {
 	}
 	t := l.dial.targets[0]
 	l.dial.targets = l.dial.targets[1:]
-	if t.transport != "tcp" {
+	l.auth.forget() // another server asks by itself
+	if t.transport == "udp" {
 		l.invite(t)
 		return
 	}
+	patience := dialTime
+	if len(l.dial.targets) > 0 {
+		patience = silenceTime
+	}
 	l.aside(func() func() {
-		err := l.ua.connect(l.ctx, t)
+		ctx, cancel := context.WithTimeout(l.ctx, patience)
+		defer cancel()
+		err := l.ua.connect(ctx, t)
 		return func() {
 			if err != nil {
+				if l.state == inviting {
+					l.ua.names.down(t, text.Printable(err.Error(), 200), downTime)
+				}
 				l.dial.last = err
 				l.nextTarget()
 				return
@@ -181,6 +193,7 @@ func (l *Line) invite(t target) {
 		return
 	}
 	l.dialog.Source, l.dialog.Transport = t.addr, t.transport
+	l.dialog.Target = l.dial.requestURI(t)
 	out := &clientInvite{initial: true, to: t, body: l.sdp.Offer()}
 	if err := l.sendInvite(out); err != nil {
 		l.dial.last = errors.New("the INVITE cannot be sent to " + t.String())
@@ -213,6 +226,7 @@ func (l *Line) onUnreachable(addr netip.AddrPort) {
 		return
 	}
 	l.dial.last = fmt.Errorf("%s is unreachable (ICMP)", addr)
+	l.ua.names.down(out.to, "nothing listens there (ICMP)", downTime)
 	l.nextTarget()
 }
 

@@ -3,15 +3,12 @@ package sip
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
-
-	"github.com/roomline/roomline/sip/sdp"
 )
 
 // lookupTime bounds a name look-up within a dialog.
@@ -20,68 +17,22 @@ const lookupTime = 3 * time.Second
 // target is one address to try.
 type target struct {
 	addr      netip.AddrPort
-	transport string // udp or tcp
+	transport string // udp, tcp or tls
+	hop       hop    // that it was found for: its host is the name that a TLS certificate must show
 }
 
 func (t target) String() string { return t.transport + ":" + t.addr.String() }
-
-// resolve turns a hop into addresses of one family, RFC 3263 reduced to SRV and
-// address records, in the order in which they should be tried.
-func resolve(ctx context.Context, h hop, v4 bool) ([]target, error) {
-	if addr, err := netip.ParseAddr(h.host); err == nil {
-		addr = addr.Unmap()
-		if addr.Is4() != v4 {
-			return nil, fmt.Errorf("%s is an %s address and this side speaks the other family", addr, sdp.Family(addr))
-		}
-		return []target{{netip.AddrPortFrom(addr, portOr5060(h.port)), h.transport}}, nil
-	}
-	var list []target
-	if h.port == 0 {
-		_, records, _ := net.DefaultResolver.LookupSRV(ctx, "sip", h.transport, h.host)
-		for _, r := range records {
-			more, _ := lookup(ctx, hop{strings.TrimSuffix(r.Target, "."), int(r.Port), h.transport}, v4)
-			list = append(list, more...)
-		}
-	}
-	if len(list) > 0 {
-		return list, nil
-	}
-	return lookup(ctx, h, v4)
-}
-
-func lookup(ctx context.Context, h hop, v4 bool) ([]target, error) {
-	network := "ip6"
-	if v4 {
-		network = "ip4"
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, network, h.host)
-	if err != nil {
-		return nil, fmt.Errorf("the name %s has no address: %w", h.host, err)
-	}
-	var list []target
-	for _, a := range addrs {
-		list = append(list, target{netip.AddrPortFrom(a.Unmap(), portOr5060(h.port)), h.transport})
-	}
-	return list, nil
-}
-
-func portOr5060(port int) uint16 {
-	if port <= 0 || port > 65535 {
-		return 5060
-	}
-	return uint16(port)
-}
 
 // where finds the address for a request within a dialog. A live connection to
 // the peer is used before a new one is opened: its Contact over TCP often
 // cannot be connected to.
 func (u *UA) where(ctx context.Context, d *Dialog) (target, error) {
 	if d.Transport == "tcp" && len(d.RouteSet) == 0 && u.connected(d.Source) {
-		return target{d.Source, "tcp"}, nil
+		return target{addr: d.Source, transport: "tcp"}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	list, err := resolve(ctx, d.nextHop(), d.Socket.Addr().Is4())
+	list, err := u.names.find(ctx, d.nextHop(), d.Socket.Addr().Is4())
 	if err != nil {
 		return target{}, err
 	}

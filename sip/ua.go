@@ -41,6 +41,17 @@ type Config struct {
 	// Log may be nil.
 	Log *slog.Logger
 
+	// Plan returns the plan whose trunks are registered, kept alive and known by
+	// their passwords; never changed after it was returned. nil: no trunks. Call
+	// UA.PlanChanged when it returns another one.
+	Plan func() *dialplan.Plan
+	// Known says whether a source needs no password: a trunk's address or a
+	// trusted network. Everybody else hears nothing from us but answers to
+	// INVITE, and may be banned. nil: everybody is known. It must not block.
+	Known func(netip.Addr) bool
+	// Resolver looks names up; nil is net.DefaultResolver.
+	Resolver Resolver
+
 	// Admit decides whether an INVITE may become a call, before anything is
 	// allocated; nil means yes. Called by many goroutines at once, must not block.
 	Admit func(bridge.Invite) *bridge.Refusal
@@ -67,6 +78,7 @@ type UA struct {
 	log    *slog.Logger
 	ready  chan struct{}
 	guard  *guard
+	names  *locator
 
 	stack   *sipgo.UserAgent // transactions and transports
 	streams *streams
@@ -118,6 +130,9 @@ func New(c Config) (*UA, error) {
 			return lc.Listen(ctx, network, address)
 		}
 	}
+	if c.Plan == nil {
+		c.Plan = func() *dialplan.Plan { return &dialplan.Plan{} }
+	}
 	if c.UserAgent == "" {
 		c.UserAgent = "Roomline"
 	}
@@ -126,6 +141,7 @@ func New(c Config) (*UA, error) {
 	}
 	u := &UA{config: c, log: c.Log, ready: make(chan struct{}), dead: make(chan struct{}),
 		lines: map[lineKey]*Line{}, invites: map[string]invited{}}
+	u.names = newLocator(c.Resolver)
 	u.guard = newGuard(c.UserAgent, u.refusedRaw)
 	u.streams = newStreams(u.guard, c.MaxConns)
 	return u, nil
