@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/roomline/roomline/dialplan"
 )
 
@@ -24,65 +22,72 @@ func TrustedBy(bound ...netip.Addr) func(netip.Addr) bool {
 	}
 }
 
+// Ticket carries what [Exchange.Admit] decided on an INVITE to
+// [Exchange.Incoming], and the place on the trunk that it took. The user agent
+// puts an empty one into each Invite, and drops it when no call came of it.
+type Ticket struct {
+	admitted bool
+	trunk    dialplan.Trunk
+	decision dialplan.Decision
+	slot     *slot
+}
+
+// Drop gives back what Admit took. It is harmless after Incoming, and on nil.
+func (t *Ticket) Drop() {
+	if t != nil {
+		t.slot.leave(time.Now())
+		*t = Ticket{}
+	}
+}
+
 // Admit decides whether an INVITE may become a call, before anything is spent
 // on it. nil means that it may.
 func (x *Exchange) Admit(inv Invite) *Refusal {
 	x.init()
-	trunk, d := x.decide(inv)
+	t := x.decide(inv)
 	switch {
 	case x.draining.Load():
 		return inv.refusal(CauseShutdown, "the gateway is shutting down and takes no new calls")
-	case d.Refused:
-		return inv.refusal(Cause(d.Cause), d.Reason)
-	case d.Priority != "emergency" && trunk.Limits != nil:
-		return x.withinLimits(inv, trunk)
+	case t.decision.Refused:
+		return inv.refusal(Cause(t.decision.Cause), t.decision.Reason)
 	}
+	var full string
+	if t.slot, full = x.loads.take(t.trunk, false, t.emergency(), time.Now()); full != "" {
+		return inv.refusal(CauseLimit, full)
+	}
+	if inv.Ticket == nil { // a user agent without tickets: Incoming takes the place
+		t.slot.leave(time.Now())
+		return nil
+	}
+	t.admitted = true
+	*inv.Ticket = t
 	return nil
 }
 
-func (x *Exchange) decide(inv Invite) (dialplan.Trunk, dialplan.Decision) {
+// claim makes the ticket of an INVITE the caller's own.
+func (x *Exchange) claim(inv Invite) Ticket {
+	if inv.Ticket != nil && inv.Ticket.admitted {
+		t := *inv.Ticket
+		*inv.Ticket = Ticket{}
+		return t
+	}
+	t := x.decide(inv)
+	t.slot, _ = x.loads.take(t.trunk, false, true, time.Now())
+	return t
+}
+
+func (t Ticket) emergency() bool { return t.decision.Priority == "emergency" }
+
+func (x *Exchange) decide(inv Invite) Ticket {
 	plan := x.plan()
 	trunk, known := plan.TrunkOf(inv.Source.Addr())
 	if inv.Trunk != "" { // it has shown the trunk's password, or came through our registration
 		trunk, known = plan.TrunkNamed(inv.Trunk)
 	}
 	trusted := known || x.Trusts != nil && x.Trusts(inv.Source.Addr())
-	return trunk, plan.Decide(dialplan.Query{
+	return Ticket{trunk: trunk, decision: plan.Decide(dialplan.Query{
 		Stranger: !trusted, Trunk: trunk.Name, To: inv.To, From: inv.From, At: time.Now(),
-	})
-}
-
-func (x *Exchange) withinLimits(inv Invite, t dialplan.Trunk) *Refusal {
-	if n := t.Limits.Calls; n > 0 && x.callsOn(t.Name) >= n {
-		return inv.refusal(CauseLimit, "trunk "+t.Name+" has reached its limit of calls")
-	}
-	if !x.withinRate(t) {
-		return inv.refusal(CauseLimit, "trunk "+t.Name+" has reached its limit of calls per second")
-	}
-	return nil
-}
-
-func (x *Exchange) callsOn(trunk string) (n int) {
-	for _, c := range x.live() {
-		if c.Record().Trunk == trunk {
-			n++
-		}
-	}
-	return n
-}
-
-func (x *Exchange) withinRate(t dialplan.Trunk) bool {
-	if t.Limits == nil || t.Limits.CPS <= 0 {
-		return true
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	l := x.rates[t.Name]
-	if l == nil || l.Limit() != rate.Limit(t.Limits.CPS) {
-		l = rate.NewLimiter(rate.Limit(t.Limits.CPS), max(1, int(t.Limits.CPS)))
-		x.rates[t.Name] = l
-	}
-	return l.Allow()
+	})}
 }
 
 func (inv Invite) refusal(cause Cause, reason string) *Refusal {

@@ -12,9 +12,6 @@ import (
 	"github.com/roomline/roomline/media/rtp"
 )
 
-// ackTimeout is how long an answered inbound call waits for its ACK; SIP gives up after 32 s by itself.
-const ackTimeout = 40 * time.Second
-
 // Call is the legs joined from first INVITE to CDR. One goroutine runs it, one
 // method per state; see [State] for the diagram. Whatever happens, it leaves by
 // one exit, which writes the CDR.
@@ -25,22 +22,32 @@ type Call struct {
 	ask  chan func() // requests, run by the call's goroutine
 	stop chan ending // hang-ups from outside
 	keys chan rtp.Digit
+	pass chan rune     // keys of the call that this one is connected with, to be played
+	news chan struct{} // holds one when the record has changed, for the call that supervises this one
 	done chan struct{}
 
 	mu  sync.Mutex // guards rec
 	rec CallRecord
 
+	// Guarded by Exchange.mu.
+	other   *Call // ends with this one
+	leaving bool
+
 	// The goroutine's own.
-	line     Line
-	events   <-chan LineEvent
-	ring     time.Duration // how long an outbound call rings
-	headers  map[string]string
-	trunk    dialplan.Trunk
-	decision dialplan.Decision
-	seat     *Participant
-	sink     *Sink
-	source   *Source
-	ending   ending
+	line      Line
+	events    <-chan LineEvent
+	emergency bool
+	hops      Hops // of the INVITE
+	trunk     dialplan.Trunk
+	slot      *slot
+	way       way      // how an outbound call leaves
+	errand    *errand  // the call that is placed for this one
+	tale      []string // what was tried before
+	failed    Cause    // how the last of it failed
+	seat      *Participant
+	sink      *Sink
+	source    *Source
+	ending    ending
 }
 
 // ending is why and how a call ends.
@@ -54,24 +61,12 @@ type ending struct {
 // step is one state: it returns the next one, nil for the end.
 type step func() step
 
-// Incoming makes an admitted INVITE a Call and returns at once.
-func (x *Exchange) Incoming(inv Invite, line Line) {
-	x.init()
-	trunk, decision := x.decide(inv)
-	c := x.newCall(CallRecord{
-		State: StateRinging, Direction: Inbound, From: inv.From, To: inv.To, Trunk: trunk.Name,
-		Route: decision.Route, SIPCallID: inv.SIPCallID,
-	})
-	c.trunk, c.decision = trunk, decision
-	c.attach(line)
-	x.start(c, c.incoming)
-}
-
 func (x *Exchange) newCall(rec CallRecord) *Call {
 	rec.ID, rec.CreatedAt = NewID("call"), time.Now().UTC()
 	return &Call{
 		x: x, id: rec.ID, rec: rec, log: x.Log.With("call", rec.ID),
-		ask: make(chan func()), stop: make(chan ending, 1), keys: make(chan rtp.Digit, 64), done: make(chan struct{}),
+		ask: make(chan func()), stop: make(chan ending, 1), keys: make(chan rtp.Digit, 64), pass: make(chan rune, 64),
+		news: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 }
 
@@ -79,9 +74,13 @@ func (x *Exchange) start(c *Call, first step) {
 	x.mu.Lock()
 	x.calls[c.id] = c
 	x.running.Add(1)
+	stopping := x.stopping
 	x.mu.Unlock()
 	c.emit("call.created", nil)
 	go c.run(first)
+	if stopping { // too late to be among those that Run hangs up
+		c.Hangup(CauseShutdown, "the gateway is shutting down")
+	}
 }
 
 func (c *Call) run(first step) {
@@ -97,125 +96,25 @@ func (c *Call) run(first step) {
 	}
 }
 
-func (c *Call) attach(line Line) { c.line, c.events = line, line.Events() }
-
-// incoming: an INVITE has come; the dial plan says where it goes.
-func (c *Call) incoming() step {
-	if err := c.line.Ring(); err != nil {
-		return c.end(CauseSignalling, "ringing: "+err.Error())
-	}
-	c.emit("call.ringing", nil)
-	return c.target(c.decision.Target)
+// attach makes line the call's; the one before, if there was one, has ended.
+func (c *Call) attach(line Line) {
+	c.x.mu.Lock()
+	defer c.x.mu.Unlock()
+	delete(c.x.lines, c.line)
+	c.line, c.events = line, line.Events()
+	c.x.lines[line] = c
 }
 
-// target sends the call where a target says.
-func (c *Call) target(t dialplan.Target) step {
-	room, err := dialplan.Expand(t.Room, map[string]string{"call.id": c.id, "call.to": c.rec.To, "call.from": c.rec.From})
-	switch {
-	case t.Reject != "":
-		return c.end(Cause(t.Reject), "the dial plan rejects it")
-	case err != nil:
-		return c.end(CauseNoRoute, err.Error())
-	}
-	c.note(func(r *CallRecord) { r.Room = room })
-	if t.Answer == "ready" {
-		return func() step { return c.awaitListener(room) }
-	}
-	return func() step { return c.answer(room) }
-}
-
-// awaitListener rings until somebody in the room can hear the caller.
-func (c *Call) awaitListener(room string) step {
-	ready, cancel := c.x.whenHeard(room)
-	defer cancel()
-	timeout := time.NewTimer(c.x.ReadyTimeout)
-	defer timeout.Stop()
-	for {
-		switch _, what := c.wait(ready, timeout.C); what {
-		case over:
-			return nil
-		case isReady:
-			return func() step { return c.answer(room) }
-		case timeUp:
-			return c.otherwise()
-		}
-	}
-}
-
-// otherwise takes the route's else after a target that could not take the call.
-func (c *Call) otherwise() step {
-	if t := c.decision.Else; t != nil {
-		c.decision.Else = nil
-		return c.target(*t)
-	}
-	return c.end(CauseNoAnswer, "nobody in the room was ready to listen")
-}
-
-// answer seats the caller and accepts the call.
-func (c *Call) answer(room string) step {
-	if err := c.sit(room); err != nil {
-		return c.end(CauseInternal, err.Error())
-	}
-	if err := c.line.Answer(); err != nil {
-		return c.end(CauseSignalling, "answering: "+err.Error())
-	}
-	timeout := time.NewTimer(ackTimeout)
-	defer timeout.Stop()
-	for {
-		switch e, what := c.wait(nil, timeout.C); {
-		case what == over:
-			return nil
-		case what == timeUp:
-			return c.end(CauseSignalling, "the answer was never acknowledged")
-		case e.Kind == LineAnswered:
-			return c.answered
-		}
-	}
-}
-
-// dialing: an outbound call leaves.
-func (c *Call) dialing() step {
-	rec := c.Record()
-	line, err := c.x.Dialer.Dial(DialSpec{
-		CallID: c.id, Trunk: c.trunk, To: rec.To, From: rec.From, Headers: c.headers, RingTimeout: c.ring,
-	})
-	if err != nil {
-		return c.end(CauseUnreachable, err.Error())
-	}
-	c.attach(line)
-	c.note(func(r *CallRecord) { r.State, r.SIPCallID = StateDialing, line.SIPCallID() })
-	return c.progress
-}
-
-// progress: the called side has not answered yet.
-func (c *Call) progress() step {
-	for {
-		e, what := c.wait(nil, nil)
-		if what == over {
-			return nil
-		}
-		switch e.Kind {
-		case LineRinging:
-			c.to(StateRinging, "call.ringing")
-			continue
-		case LineEarly:
-			c.note(func(r *CallRecord) { r.State = StateEarly })
-		case LineAnswered:
-		default:
-			continue
-		}
-		if err := c.sit(c.Record().Room); err != nil {
-			return c.end(CauseInternal, err.Error())
-		}
-		if e.Kind == LineAnswered {
-			return c.answered
-		}
-	}
+// of finds the live call whose Line it is.
+func (x *Exchange) of(line Line) (*Call, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c, ok := x.lines[line]
+	return c, ok
 }
 
 func (c *Call) answered() step {
-	now := time.Now().UTC()
-	c.note(func(r *CallRecord) { r.AnsweredAt = &now })
+	c.begin()
 	c.recode() // the answer may differ from early media; a late offer is answered by the ACK
 	c.to(StateActive, "call.answered")
 	return c.active
@@ -226,11 +125,15 @@ func (c *Call) active() step {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	for {
-		switch e, what := c.wait(nil, second.C); {
+		switch e, what := c.wait(c.errand.news(), second.C); {
 		case what == over:
 			return nil
 		case what == told:
 			c.changed(e)
+		case what == isReady:
+			if c.follow() {
+				return nil
+			}
 		case c.silent(time.Now()):
 			return c.end(CauseMediaTimeout, "no RTP came from the phone for "+c.x.MediaTimeout.String())
 		}
@@ -257,6 +160,8 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 			return LineEvent{}, timeUp
 		case d := <-c.keys:
 			c.digit(d)
+		case key := <-c.pass:
+			c.play(key)
 		case f := <-c.ask:
 			f()
 		case e := <-c.stop:
@@ -283,6 +188,8 @@ func (c *Call) changed(e LineEvent) {
 		c.to(StateActive, "call.resumed")
 	case LineRenegotiated:
 		c.recode()
+	case LineReferred:
+		c.referred(e.Referral)
 	}
 }
 
@@ -310,6 +217,7 @@ func (c *Call) digit(d rtp.Digit) {
 	c.emit("dtmf.received", map[string]any{
 		"digit": string(d.Key), "duration_ms": d.Duration.Milliseconds(), "participant": c.seat.ID(),
 	})
+	c.relay(d)
 }
 
 // gone reports whether the Line has ended, and notes why.
@@ -335,8 +243,7 @@ func (c *Call) stopped(s ending) {
 				return
 			}
 			if e.Kind == LineAnswered {
-				now := time.Now().UTC()
-				c.note(func(r *CallRecord) { r.AnsweredAt = &now })
+				c.begin()
 			}
 		default:
 			c.ending = s
@@ -364,9 +271,27 @@ func (c *Call) note(f func(r *CallRecord)) {
 	f(&c.rec)
 }
 
+// begin notes that the call is answered.
+func (c *Call) begin() {
+	now := time.Now().UTC()
+	c.note(func(r *CallRecord) { r.AnsweredAt = &now })
+	if c.rec.Direction == Outbound {
+		c.slot.begin(now)
+	}
+}
+
 func (c *Call) to(s State, event string) {
 	c.note(func(r *CallRecord) { r.State = s })
 	c.emit(event, nil)
+	c.tell()
+}
+
+// tell wakes who supervises the call.
+func (c *Call) tell() {
+	select {
+	case c.news <- struct{}{}:
+	default: // it has not yet looked at the last change
+	}
 }
 
 // emit publishes an event of this call with the call as it stands.

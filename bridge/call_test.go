@@ -37,7 +37,13 @@ func newFakeLine(t *testing.T) *fakeLine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Update(rtp.Params{
+	return fakeLineOn(t, s)
+}
+
+// fakeLineOn makes a line of an RTP session that talks to itself.
+func fakeLineOn(t testing.TB, s *rtp.Session) *fakeLine {
+	t.Helper()
+	err := s.Update(rtp.Params{
 		Remote: s.LocalAddr(), Codec: media.PCMU, Accept: []rtp.PayloadCodec{{PayloadType: 0, Codec: media.PCMU}},
 		Send: true, Receive: true, EventsAgreed: true, EventPayloadType: 101,
 	})
@@ -111,18 +117,24 @@ func (h *house) Dial(DialSpec) (Line, error) {
 	return l, nil
 }
 
-func open(t *testing.T, plan string, tweaks ...func(*Exchange)) *house {
+// planOf reads a plan; an empty text is an empty plan.
+func planOf(t testing.TB, text string) func() *dialplan.Plan {
 	t.Helper()
 	p := &dialplan.Plan{}
-	if plan != "" {
+	if text != "" {
 		var err error
-		if p, err = dialplan.Parse([]byte(plan), func(string) string { return "" }); err != nil {
+		if p, err = dialplan.Parse([]byte(text), func(string) string { return "" }); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return func() *dialplan.Plan { return p }
+}
+
+func open(t *testing.T, plan string, tweaks ...func(*Exchange)) *house {
+	t.Helper()
 	h := &house{t: t}
 	h.Exchange = &Exchange{
-		Plan: func() *dialplan.Plan { return p }, Trusts: TrustedBy(netip.MustParseAddr("127.0.0.1")), Dialer: h,
+		Plan: planOf(t, plan), Trusts: TrustedBy(netip.MustParseAddr("127.0.0.1")), Dialer: h,
 		Recorded: func(c CDR) { h.mu.Lock(); defer h.mu.Unlock(); h.cdrs = append(h.cdrs, c) },
 	}
 	for _, tweak := range tweaks {

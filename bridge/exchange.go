@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/transcode"
 )
@@ -28,16 +26,21 @@ type Exchange struct {
 	RingTimeout  time.Duration          // how long outbound calls ring by default, 60 s
 	ReadyTimeout time.Duration          // how long an `answer: ready` route waits for a listener, 60 s
 	Log          *slog.Logger
+	// SpentMinutes says how long outbound calls over a trunk have lasted since
+	// midnight UTC, before this process; asked once per trunk with such a limit. nil: not at all.
+	SpentMinutes func(trunk string) time.Duration
 
+	loads  loads
 	events hub
 	beat   *beat
 	once   sync.Once
 
-	mu      sync.Mutex // the control lock: rooms, membership, calls
-	rooms   map[string]*Room
-	calls   map[string]*Call
-	waiting map[string][]chan struct{} // by room: who rings until somebody listens
-	rates   map[string]*rate.Limiter   // by trunk
+	mu       sync.Mutex // the control lock: rooms, membership, calls
+	rooms    map[string]*Room
+	calls    map[string]*Call
+	waiting  map[string][]chan struct{} // by room: who rings until somebody listens
+	lines    map[Line]*Call             // by the Line in use
+	stopping bool                       // Run hangs up
 
 	draining atomic.Bool
 	running  sync.WaitGroup // calls
@@ -46,7 +49,8 @@ type Exchange struct {
 func (x *Exchange) init() {
 	x.once.Do(func() {
 		x.beat, x.events.emitted = newBeat(), x.Emitted
-		x.rooms, x.calls, x.rates = map[string]*Room{}, map[string]*Call{}, map[string]*rate.Limiter{}
+		x.rooms, x.calls, x.lines = map[string]*Room{}, map[string]*Call{}, map[Line]*Call{}
+		x.loads.spentBefore = x.SpentMinutes
 		x.waiting = map[string][]chan struct{}{}
 		if x.Log == nil {
 			x.Log = slog.New(slog.DiscardHandler)
@@ -75,6 +79,9 @@ func (x *Exchange) Run(ctx context.Context) {
 	wg.Go(func() { x.beat.run(beating, x.Log) })
 	<-ctx.Done()
 	x.draining.Store(true)
+	x.mu.Lock()
+	x.stopping = true
+	x.mu.Unlock()
 	for _, c := range x.live() {
 		c.Hangup(CauseShutdown, "the gateway is shutting down")
 	}

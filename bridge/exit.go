@@ -5,11 +5,14 @@ import "time"
 // exit is the one way out of a call.
 func (c *Call) exit() {
 	now := time.Now().UTC()
+	c.release()
 	if c.line != nil {
 		c.leave()
 	}
+	c.slot.leave(now)
+	reason := c.explained(c.ending.reason)
 	c.note(func(r *CallRecord) {
-		r.State, r.EndedAt, r.Cause, r.Reason = StateEnded, &now, c.ending.cause, c.ending.reason
+		r.State, r.EndedAt, r.Cause, r.Reason = StateEnded, &now, c.ending.cause, reason
 		if c.ending.code != 0 {
 			r.SIPCode = c.ending.code
 		}
@@ -21,9 +24,11 @@ func (c *Call) exit() {
 	}
 	c.x.mu.Lock()
 	delete(c.x.calls, c.id)
+	delete(c.x.lines, c.line)
 	c.x.mu.Unlock()
 	close(c.done)
 	c.emit("call.ended", map[string]any{"cause": string(rec.Cause), "reason": rec.Reason, "sip_code": rec.SIPCode})
+	c.tell()
 }
 
 // leave takes the media out of the room and ends the Line.
@@ -34,9 +39,7 @@ func (c *Call) leave() {
 		c.note(func(r *CallRecord) { r.Quality = &q })
 		m.Receive(nil, nil)
 	}
-	if c.seat != nil {
-		c.seat.Leave()
-	}
+	c.stand()
 	if !c.ending.byPeer {
 		c.line.End(c.ending.cause, c.ending.reason)
 		c.drainLine()

@@ -20,8 +20,9 @@ type Invite struct {
 	To        string            // user part of the request URI, percent-decoded, parameters stripped
 	Headers   map[string]string // X- header fields, and those that a trunk's header map or a route names; first value
 	Identity  Identity
-	Replaces  Line // the call that this one takes the place of (RFC 3891); nil: none
-	Hops      Hops // to be copied into the DialSpec of a call made on behalf of this one
+	Replaces  Line    // the call that this one takes the place of (RFC 3891); nil: none
+	Hops      Hops    // to be copied into the DialSpec of a call made on behalf of this one
+	Ticket    *Ticket // from Admit to Incoming: an empty one of the user agent's; nil: both decide for themselves
 }
 
 // Identity is what signalling says about who calls, beyond From. It means

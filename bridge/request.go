@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -33,46 +32,36 @@ func (x *Exchange) Dial(_ context.Context, req DialRequest) (CallRecord, error) 
 
 func (x *Exchange) dial(req DialRequest) (*Call, error) {
 	x.init()
-	exit, err := x.mayDial(req)
-	if err != nil {
-		return nil, err
-	}
-	c := x.newCall(CallRecord{
-		State: StateQueued, Direction: Outbound, From: req.From, To: exit.To, Trunk: exit.Trunk.Name,
-		Route: exit.Route, Room: req.Room, ParentID: req.ParentID,
-	})
-	if req.Room == "" {
-		c.rec.Room = "call-" + c.id
-	} else if c.rec.ParentID == "" {
-		c.rec.ParentID = x.oldestCallIn(req.Room)
-	}
-	c.trunk, c.headers, c.ring = exit.Trunk, maps.Clone(req.Headers), req.RingTimeout
-	if c.ring <= 0 {
-		c.ring = x.RingTimeout
-	}
-	x.start(c, c.dialing)
-	return c, nil
-}
-
-func (x *Exchange) mayDial(req DialRequest) (dialplan.Exit, error) {
 	if x.draining.Load() || x.Dialer == nil {
-		return dialplan.Exit{}, refuse(Unavailable, "", "the gateway is shutting down and places no new calls")
+		return nil, refuse(Unavailable, "", "the gateway is shutting down and places no new calls")
 	}
 	if req.Room != "" {
 		if _, err := dialplan.RoomName(req.Room); err != nil {
-			return dialplan.Exit{}, refuse(Invalid, "room", "%s", err)
+			return nil, refuse(Invalid, "room", "%s", err)
+		}
+		if req.ParentID == "" {
+			req.ParentID = x.oldestCallIn(req.Room)
 		}
 	}
-	exit, err := x.plan().Exit(dialplan.Query{FromRoom: true, Trunk: req.Trunk, To: req.To, From: req.From, At: time.Now()})
+	exits, err := x.exits(dialplan.Query{Trunk: req.Trunk, To: req.To, From: req.From})
 	if err != nil {
-		return exit, deniedError(err)
+		return nil, err
 	}
-	if l := exit.Trunk.Limits; l != nil && !exit.Emergency {
-		if l.Calls > 0 && x.callsOn(exit.Trunk.Name) >= l.Calls || !x.withinRate(exit.Trunk) {
-			return exit, refuse(LimitReached, "trunk", "trunk %s has reached its limit of calls; try again later", exit.Trunk.Name)
-		}
+	return x.place(order{
+		exits: exits, room: req.Room, parent: req.ParentID, ring: req.RingTimeout,
+		way: way{from: req.From, headers: maps.Clone(req.Headers)},
+	})
+}
+
+// exits asks the dial plan by which trunks a call may leave, in order. It is the
+// only road out: what it denies is never dialled.
+func (x *Exchange) exits(q dialplan.Query) ([]dialplan.Exit, error) {
+	q.FromRoom, q.At = true, time.Now()
+	e, err := x.plan().Exit(q)
+	if err != nil {
+		return nil, deniedError(err)
 	}
-	return exit, nil
+	return []dialplan.Exit{e}, nil
 }
 
 func deniedError(err error) error {
@@ -86,10 +75,17 @@ func deniedError(err error) error {
 	return refuse(Forbidden, "to", "%s", denied.Reason)
 }
 
+// oldestCallIn returns the call of the phone that has been in the room for longest.
 func (x *Exchange) oldestCallIn(room string) string {
-	for _, rec := range x.Calls() {
-		if rec.Room == room && rec.State != StateQueued {
-			return rec.ID
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	r := x.rooms[room]
+	if r == nil {
+		return ""
+	}
+	for _, p := range r.members {
+		if p.spec.Kind == KindPhone && p.spec.CallID != "" {
+			return p.spec.CallID
 		}
 	}
 	return ""
@@ -162,70 +158,6 @@ func (c *Call) Mute(on bool) error {
 		c.note(func(r *CallRecord) { r.Muted = on })
 		return nil
 	})
-}
-
-// TransferRequest says where a call goes on: to a room, or to a number in a new
-// room with it.
-type TransferRequest struct {
-	Room string
-	To   string
-}
-
-// Transfer moves the call. With To, the number is dialled into a new room into
-// which the phone goes at once; if nobody answers there, the phone comes back.
-func (c *Call) Transfer(ctx context.Context, req TransferRequest) error {
-	return c.do(ctx, func() error {
-		switch {
-		case c.seat == nil || c.Record().AnsweredAt == nil:
-			return refuse(Conflict, "", "call %s is not answered yet", c.id)
-		case (req.Room == "") == (req.To == ""):
-			return refuse(Invalid, "room", "a transfer needs either room or to")
-		case req.To != "":
-			return c.transferTo(req.To)
-		}
-		if _, err := dialplan.RoomName(req.Room); err != nil {
-			return refuse(Invalid, "room", "%s", err)
-		}
-		return c.move(req.Room)
-	})
-}
-
-func (c *Call) move(room string) error {
-	if err := c.seat.Move(room); err != nil {
-		return err
-	}
-	c.note(func(r *CallRecord) { r.Room = room })
-	c.emit("call.transferred", nil)
-	return nil
-}
-
-func (c *Call) transferTo(to string) error {
-	old, room := c.Record().Room, fmt.Sprintf("transfer-%s", c.id)
-	if err := c.move(room); err != nil {
-		return err
-	}
-	other, err := c.x.dial(DialRequest{To: to, From: c.Record().From, Room: room, ParentID: c.id})
-	if err != nil {
-		return errors.Join(err, c.move(old))
-	}
-	c.x.running.Go(func() { c.followUp(other, old) })
-	return nil
-}
-
-// followUp ends a transferred call with the one it was transferred to, or brings
-// it back when that one was never answered.
-func (c *Call) followUp(other *Call, old string) {
-	select {
-	case <-other.done:
-	case <-c.done:
-		other.Hangup(CauseNone, "the transferred caller hung up")
-		return
-	}
-	if other.Record().AnsweredAt != nil {
-		c.Hangup(CauseNormal, "the transferred call has ended")
-		return
-	}
-	c.do(context.Background(), func() error { return c.move(old) })
 }
 
 // whenHeard returns a channel that is closed when somebody in the room could

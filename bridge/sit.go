@@ -5,10 +5,12 @@ import (
 	"github.com/roomline/roomline/media/rtp"
 )
 
-// sit takes the phone's seat in a room and connects its media both ways.
+// sit takes the phone's seat in a room and connects its media both ways. A phone
+// that has a seat already takes it along.
 func (c *Call) sit(room string) error {
 	if c.seat != nil {
-		return nil
+		c.note(func(r *CallRecord) { r.Room = room })
+		return c.seat.Move(room)
 	}
 	r, err := c.x.OpenRoom(room)
 	if err != nil {
@@ -39,6 +41,14 @@ func (c *Call) sit(room string) error {
 	})
 	c.note(func(r *CallRecord) { r.Room, r.Codec = room, codec.String() })
 	return nil
+}
+
+// stand gives the seat up, if there is one.
+func (c *Call) stand() {
+	if c.seat != nil {
+		c.seat.Leave()
+		c.seat, c.sink, c.source = nil, nil, nil
+	}
 }
 
 func phoneIdentity(rec CallRecord) string {

@@ -53,6 +53,8 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		return
 	}
 	inv := inviteOf(req)
+	inv.Ticket = &bridge.Ticket{}
+	defer inv.Ticket.Drop()
 	if r := u.admit(inv); r != nil {
 		u.refuseInvite(req, tx, *r)
 		return

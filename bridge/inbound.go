@@ -1,0 +1,118 @@
+package bridge
+
+import (
+	"strings"
+	"time"
+
+	"github.com/roomline/roomline/dialplan"
+)
+
+// ackTimeout is how long an answered inbound call waits for its ACK; SIP gives up after 32 s by itself.
+const ackTimeout = 40 * time.Second
+
+// mostTargets bounds a chain of else.
+const mostTargets = 16
+
+// Incoming makes an admitted INVITE a Call and returns at once.
+func (x *Exchange) Incoming(inv Invite, line Line) {
+	x.init()
+	t := x.claim(inv)
+	c := x.newCall(CallRecord{
+		State: StateRinging, Direction: Inbound, From: inv.From, To: inv.To, Trunk: t.trunk.Name,
+		Route: t.decision.Route, SIPCallID: inv.SIPCallID,
+	})
+	c.trunk, c.slot, c.emergency, c.hops = t.trunk, t.slot, t.emergency(), inv.Hops
+	c.attach(line)
+	x.start(c, func() step { return c.incoming(t.decision.Target) })
+}
+
+// incoming: an INVITE has come; the dial plan says where it goes.
+func (c *Call) incoming(t dialplan.Target) step {
+	if err := c.line.Ring(); err != nil {
+		return c.end(CauseSignalling, "ringing: "+err.Error())
+	}
+	c.emit("call.ringing", nil)
+	return c.target(t)
+}
+
+// target sends the call where a target says.
+func (c *Call) target(t dialplan.Target) step {
+	switch {
+	case t.Reject != "":
+		return c.end(Cause(t.Reject), "the dial plan rejects it")
+	case t.Number != "":
+		return c.connect(t)
+	case t.Room == "":
+		return c.otherwise(t, CauseNoRoute, "the target is not available yet")
+	}
+	room, err := dialplan.Expand(t.Room, map[string]string{"call.id": c.id, "call.to": c.rec.To, "call.from": c.rec.From})
+	if err != nil {
+		return c.otherwise(t, CauseNoRoute, err.Error())
+	}
+	c.note(func(r *CallRecord) { r.Room = room })
+	if t.Answer == "ready" {
+		return func() step { return c.awaitListener(t, room) }
+	}
+	return func() step { return c.answer(room) }
+}
+
+// awaitListener rings until somebody in the room can hear the caller.
+func (c *Call) awaitListener(t dialplan.Target, room string) step {
+	ready, cancel := c.x.whenHeard(room)
+	defer cancel()
+	timeout := time.NewTimer(c.x.ReadyTimeout)
+	defer timeout.Stop()
+	for {
+		switch _, what := c.wait(ready, timeout.C); what {
+		case over:
+			return nil
+		case isReady:
+			return func() step { return c.answer(room) }
+		case timeUp:
+			return c.otherwise(t, CauseNoAnswer, "nobody in room "+room+" was ready to listen")
+		}
+	}
+}
+
+// otherwise takes the else of a target that could not take the call, and keeps
+// why for the record.
+func (c *Call) otherwise(t dialplan.Target, cause Cause, reason string) step {
+	if t.Else == nil || len(c.tale) >= mostTargets {
+		return c.end(cause, reason)
+	}
+	c.tale, c.failed = append(c.tale, reason), cause
+	c.log.Info("the target cannot take the call, its else does", "cause", string(cause), "reason", reason)
+	return c.target(*t.Else)
+}
+
+// explained puts what happened before in front of the reason for which a call ends.
+func (c *Call) explained(reason string) string {
+	const longest = 500
+	all := strings.Join(append(c.tale, reason), "; ")
+	if len(all) > longest {
+		return strings.ToValidUTF8(all[:longest], "") + "…"
+	}
+	return strings.Trim(all, "; ")
+}
+
+// answer seats the caller and accepts the call.
+func (c *Call) answer(room string) step {
+	if err := c.sit(room); err != nil {
+		return c.end(CauseInternal, err.Error())
+	}
+	if err := c.line.Answer(); err != nil {
+		return c.end(CauseSignalling, "answering: "+err.Error())
+	}
+	timeout := time.NewTimer(ackTimeout)
+	defer timeout.Stop()
+	for {
+		switch e, what := c.wait(nil, timeout.C); {
+		case what == over:
+			return nil
+		case what == timeUp:
+			return c.end(CauseSignalling, "the answer was never acknowledged")
+		case e.Kind == LineAnswered:
+			return c.answered
+		}
+	}
+}

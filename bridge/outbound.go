@@ -1,0 +1,119 @@
+package bridge
+
+import (
+	"slices"
+	"time"
+
+	"github.com/roomline/roomline/dialplan"
+)
+
+// way is how an outbound call leaves.
+type way struct {
+	exits    []dialplan.Exit   // what is left to try, in order
+	ring     time.Duration     // how long it rings
+	headers  map[string]string // that were asked for
+	from     string
+	fromName string
+	identity Identity
+	replaces string
+	hops     Hops
+}
+
+// dialing: an outbound call leaves by its next exit, on which it has a place already.
+func (c *Call) dialing() step {
+	exit := c.way.exits[0]
+	c.way.exits = c.way.exits[1:]
+	c.trunk = exit.Trunk
+	c.note(func(r *CallRecord) { r.Trunk, r.Route, r.To = exit.Trunk.Name, exit.Route, exit.To })
+	line, err := c.x.Dialer.Dial(DialSpec{
+		CallID: c.id, Trunk: exit.Trunk, To: exit.To, From: c.way.from, FromName: c.way.fromName,
+		Identity: c.way.identity, Replaces: c.way.replaces, Headers: c.way.headers, Hops: c.way.hops, RingTimeout: c.way.ring,
+	})
+	if err != nil {
+		c.ending = ending{cause: CauseUnreachable, reason: err.Error()}
+		return c.failover()
+	}
+	c.attach(line)
+	c.note(func(r *CallRecord) { r.State, r.SIPCallID = StateDialing, line.SIPCallID() })
+	return c.progress
+}
+
+// failover tries the next exit after one that failed for a reason of its trunk's.
+func (c *Call) failover() step {
+	failed := c.ending
+	c.slot.leave(time.Now())
+	for len(c.way.exits) > 0 && failsOver(failed.cause) {
+		next := c.way.exits[0]
+		p, full := c.x.loads.take(next.Trunk, true, next.Emergency, time.Now())
+		if full == "" {
+			c.tale = append(c.tale, "trunk "+c.trunk.Name+": "+failed.words())
+			c.log.Info("a trunk failed, the next one is tried", "trunk", c.trunk.Name, "next", next.Trunk.Name,
+				"cause", string(failed.cause), "code", failed.code, "reason", failed.reason)
+			c.stand()
+			c.slot, c.ending = p, ending{}
+			return c.dialing
+		}
+		c.tale = append(c.tale, full)
+		c.way.exits = c.way.exits[1:]
+	}
+	return nil
+}
+
+// failsOver reports whether another trunk may do better after such a failure:
+// what the called side has decided itself stands.
+func failsOver(cause Cause) bool {
+	switch cause {
+	case CauseUnreachable, CauseLimit, CauseSignalling, CauseAuthentication, CauseForbidden,
+		CauseIncompatible, CauseNoRoute, CauseInternal:
+		return true
+	}
+	return false
+}
+
+func (e ending) words() string {
+	if e.reason == "" {
+		return string(e.cause)
+	}
+	return e.reason
+}
+
+// progress: the called side has not answered yet.
+func (c *Call) progress() step {
+	for {
+		e, what := c.wait(nil, nil)
+		if what == over {
+			if c.ending.byPeer {
+				return c.failover()
+			}
+			return nil
+		}
+		switch e.Kind {
+		case LineRinging:
+			c.to(StateRinging, "call.ringing")
+		case LineEarly:
+			if err := c.sit(c.Record().Room); err != nil {
+				return c.end(CauseInternal, err.Error())
+			}
+			c.note(func(r *CallRecord) { r.State = StateEarly })
+			c.tell()
+		case LineAnswered:
+			if err := c.sit(c.Record().Room); err != nil {
+				return c.end(CauseInternal, err.Error())
+			}
+			return c.answered
+		}
+	}
+}
+
+// firstFree takes a place on the first exit that has one, and drops those before it.
+func (x *Exchange) firstFree(exits []dialplan.Exit) ([]dialplan.Exit, *slot, error) {
+	var words string
+	for i, e := range exits {
+		p, full := x.loads.take(e.Trunk, true, e.Emergency, time.Now())
+		if full == "" {
+			return slices.Clone(exits[i:]), p, nil
+		}
+		words = full
+	}
+	return nil, nil, refuse(LimitReached, "trunk", "%s; try again later", words)
+}

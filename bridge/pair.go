@@ -1,0 +1,94 @@
+package bridge
+
+import "github.com/roomline/roomline/media/rtp"
+
+// Two calls that are connected with each other end together. Which two is
+// guarded by Exchange.mu.
+
+// pair connects two calls; each leaves whom it was connected with before. It is
+// false when one of them is leaving already.
+func (x *Exchange) pair(a, b *Call) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if a.leaving || b.leaving {
+		return false
+	}
+	x.partLocked(a)
+	x.partLocked(b)
+	a.other, b.other = b, a
+	return true
+}
+
+// part takes a call out of its pair and returns the other one, nil if there was none.
+func (x *Exchange) part(c *Call) *Call {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.partLocked(c)
+}
+
+func (x *Exchange) partLocked(c *Call) *Call {
+	other := c.other
+	if other != nil {
+		c.other, other.other = nil, nil
+	}
+	return other
+}
+
+// partner returns the call that this one is connected with, nil for none.
+func (c *Call) partner() *Call {
+	c.x.mu.Lock()
+	defer c.x.mu.Unlock()
+	return c.other
+}
+
+// quit takes a call that ends out of its pair, for good.
+func (x *Exchange) quit(c *Call) *Call {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c.leaving = true
+	return x.partLocked(c)
+}
+
+// release ends what hangs on a call that leaves: the one it is connected with,
+// and the one that it dials. A referred call rings on for those who stay.
+func (c *Call) release() {
+	other, e := c.x.quit(c), c.errand
+	c.errand = nil
+	switch {
+	case e != nil && e.ref != nil && other != nil && c.x.pair(other, e.leg):
+		return
+	case e != nil && !(e.ref != nil && other == nil && c.someoneStays()):
+		e.leg.Hangup(CauseNone, "the call on whose behalf it was placed has ended")
+	}
+	if other != nil {
+		other.Hangup(CauseNormal, "the other side hung up")
+	}
+}
+
+// someoneStays reports whether others are in the room of a call that leaves.
+func (c *Call) someoneStays() bool {
+	phones, others := c.beside()
+	return len(phones)+len(others) > 0
+}
+
+// relay passes a key on to the phone that this call is connected with.
+func (c *Call) relay(d rtp.Digit) {
+	other := c.partner()
+	if other == nil {
+		return
+	}
+	select {
+	case other.pass <- d.Key:
+	default: // it takes none any more
+	}
+}
+
+// play sends a key of the connected call to the phone.
+func (c *Call) play(key rune) {
+	if c.sink == nil {
+		return
+	}
+	if err := c.sink.SendDigits(string(key)); err != nil {
+		c.log.Warn("a key could not be passed on", "error", err)
+	}
+}

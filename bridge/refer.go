@@ -1,0 +1,157 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/roomline/roomline/dialplan"
+)
+
+// referred: the peer asks to transfer the call (RFC 3515). Its trunk must allow
+// that, and what it names is held to the dial plan like any other call. Nothing
+// changes before the new side has answered.
+func (c *Call) referred(ref *Referral) {
+	cause, err := c.refer(ref)
+	if err != nil {
+		c.log.Info("a transfer by the peer is refused", "cause", string(cause), "reason", err.Error())
+		ref.Refuse(cause, err.Error())
+	}
+}
+
+func (c *Call) refer(ref *Referral) (Cause, error) {
+	switch {
+	case c.trunk.Refer != "allow":
+		return CauseForbidden, fmt.Errorf("%s allows no transfer by REFER: set its refer to allow", c.trunkWords())
+	case c.errand != nil:
+		return CauseRejected, fmt.Errorf("the call is being transferred already")
+	case c.emergency:
+		return CauseForbidden, fmt.Errorf("an emergency call is not transferred by its caller")
+	}
+	phones, others := c.beside()
+	switch {
+	case len(phones)+len(others) == 0:
+		return CauseRejected, fmt.Errorf("nobody is in the room who could be transferred")
+	case ref.Replaces != nil:
+		return c.join(ref)
+	}
+	return c.referTo(ref, phones)
+}
+
+func (c *Call) trunkWords() string {
+	if c.trunk.Name == "" {
+		return "a source without a trunk"
+	}
+	return "trunk " + c.trunk.Name
+}
+
+// referTo takes those in the room to a number, or to a room of ours.
+func (c *Call) referTo(ref *Referral, phones []*Participant) (Cause, error) {
+	rec := c.Record()
+	exits, denied := c.x.exits(dialplan.Query{To: ref.To, From: rec.From})
+	if denied == nil {
+		return c.referOut(ref, exits)
+	}
+	if strings.ContainsAny(ref.To, ":@") || ref.RawReplaces != "" {
+		return causeOfError(denied), denied
+	}
+	// No number: what would an INVITE from the same peer reach?
+	d := c.x.plan().Decide(dialplan.Query{Trunk: c.trunk.Name, To: ref.To, From: rec.From, At: time.Now()})
+	if d.Refused {
+		return Cause(d.Cause), fmt.Errorf("%s", d.Reason)
+	}
+	if d.Target.Room == "" || d.Target.PIN != "" {
+		return CauseForbidden, fmt.Errorf("only rooms without PIN, and numbers, take a transfer")
+	}
+	room, err := dialplan.Expand(d.Target.Room, map[string]string{"call.id": c.id, "call.to": ref.To, "call.from": rec.From})
+	switch {
+	case err != nil:
+		return CauseNoRoute, err
+	case room == rec.Room:
+		return CauseRejected, fmt.Errorf("the call is in room %s already", room)
+	case len(phones) == 0:
+		return CauseRejected, fmt.Errorf("no phone is in the room that could be moved")
+	}
+	ref.Accept()
+	c.x.part(c)
+	for _, p := range phones {
+		c.x.moveSeat(p, room)
+	}
+	ref.Progress(200, "OK")
+	c.Hangup(CauseNormal, "transferred by the peer to room "+room)
+	return CauseNone, nil
+}
+
+// referOut dials; see [Call.follow] for what becomes of it.
+func (c *Call) referOut(ref *Referral, exits []dialplan.Exit) (Cause, error) {
+	rec := c.Record()
+	leg, err := c.x.place(order{
+		exits: exits, room: rec.Room, parent: c.id, way: way{from: rec.From, replaces: ref.RawReplaces},
+	})
+	if err != nil {
+		return causeOfError(err), err
+	}
+	c.errand = &errand{leg: leg, ref: ref}
+	ref.Accept()
+	return CauseNone, nil
+}
+
+// join is an attended transfer between two calls of the same peer (RFC 3891):
+// those beside the one and those beside the other come together, both calls end.
+func (c *Call) join(ref *Referral) (Cause, error) {
+	second, ok := c.x.of(ref.Replaces)
+	switch {
+	case !ok || second == c:
+		return CauseRejected, fmt.Errorf("the call to be joined has ended")
+	case second.Record().Trunk != c.trunk.Name:
+		return CauseForbidden, fmt.Errorf("the call to be joined is on another trunk")
+	case second.Record().AnsweredAt == nil:
+		return CauseRejected, fmt.Errorf("the call to be joined is not answered yet")
+	}
+	if cause, err := c.x.merge(c, second); err != nil {
+		return cause, err
+	}
+	ref.Accept()
+	ref.Progress(200, "OK")
+	second.Hangup(CauseNormal, "transferred by the peer")
+	c.Hangup(CauseNormal, "transferred by the peer")
+	return CauseNone, nil
+}
+
+// merge brings those beside two calls into one room. A side with browsers keeps
+// its room; phones of the other move.
+func (x *Exchange) merge(a, b *Call) (Cause, error) {
+	aPhones, aOthers := a.beside()
+	bPhones, bOthers := b.beside()
+	switch {
+	case len(bPhones)+len(bOthers) == 0:
+		return CauseRejected, fmt.Errorf("nobody is with the call to be joined")
+	case a.Record().Room == b.Record().Room:
+	case len(aOthers) > 0 && len(bOthers) > 0:
+		return CauseRejected, fmt.Errorf("browsers are in both rooms, which cannot be joined")
+	case len(aOthers) > 0:
+		for _, p := range bPhones {
+			x.moveSeat(p, a.Record().Room)
+		}
+	default:
+		for _, p := range aPhones {
+			x.moveSeat(p, b.Record().Room)
+		}
+	}
+	if left, right := x.part(a), x.part(b); left != nil && right != nil && left != b && !x.pair(left, right) {
+		left.Hangup(CauseNormal, "the other side hung up")
+		right.Hangup(CauseNormal, "the other side hung up")
+	}
+	return CauseNone, nil
+}
+
+// moveSeat takes somebody else's phone to another room.
+func (x *Exchange) moveSeat(p *Participant, room string) {
+	if p.Move(room) != nil {
+		return
+	}
+	if c, ok := x.Call(p.spec.CallID); ok {
+		c.note(func(r *CallRecord) { r.Room = room })
+		c.emit("call.transferred", nil)
+	}
+}

@@ -1,0 +1,186 @@
+package bridge
+
+import (
+	"context"
+
+	"github.com/roomline/roomline/dialplan"
+)
+
+// TransferRequest says where a call goes on: to a room, or to a number.
+type TransferRequest struct {
+	Room string
+	To   string
+	// Refer hands the call back to its peer, which is asked to call To in our
+	// stead (RFC 3515); the call ends when the peer says that this went well.
+	Refer bool
+}
+
+// Transfer moves the call. With To, the number is dialled into a new room into
+// which the phone goes at once; if nobody answers there, the phone comes back.
+// With Refer it waits until the peer says how it went.
+func (c *Call) Transfer(ctx context.Context, req TransferRequest) error {
+	if req.Refer {
+		return c.handBack(ctx, req)
+	}
+	return c.do(ctx, func() error {
+		switch {
+		case c.seat == nil || c.Record().AnsweredAt == nil:
+			return refuse(Conflict, "", "call %s is not answered yet", c.id)
+		case (req.Room == "") == (req.To == ""):
+			return refuse(Invalid, "room", "a transfer needs either room or to")
+		case c.errand != nil:
+			return refuse(Conflict, "", "call %s is being transferred already", c.id)
+		case req.To != "":
+			return c.transferTo(req.To)
+		}
+		if _, err := dialplan.RoomName(req.Room); err != nil {
+			return refuse(Invalid, "room", "%s", err)
+		}
+		other := c.x.part(c)
+		if err := c.move(req.Room); err != nil {
+			return err
+		}
+		other.leftAlone()
+		return nil
+	})
+}
+
+// handBack asks the peer to call somebody else.
+func (c *Call) handBack(ctx context.Context, req TransferRequest) error {
+	if req.Room != "" || req.To == "" {
+		return refuse(Invalid, "to", "the peer is told a number or SIP URI: a transfer with mode refer needs to, and no room")
+	}
+	err := c.do(ctx, func() error {
+		if c.Record().AnsweredAt == nil {
+			return refuse(Conflict, "", "call %s is not answered yet", c.id)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.line.Refer(ctx, req.To, nil); err != nil { // an answered call keeps its line
+		return refuse(Conflict, "to", "the peer did not take the call over: %s", err)
+	}
+	c.emit("call.transferred", map[string]any{"to": req.To})
+	c.Hangup(CauseNormal, "handed back to the peer")
+	return nil
+}
+
+// move takes the phone to another room.
+func (c *Call) move(room string) error {
+	if err := c.seat.Move(room); err != nil {
+		return err
+	}
+	c.note(func(r *CallRecord) { r.Room = room })
+	c.emit("call.transferred", nil)
+	return nil
+}
+
+// transferTo dials a number into a room of the transfer's own.
+func (c *Call) transferTo(to string) error {
+	rec := c.Record()
+	exits, err := c.x.exits(dialplan.Query{To: to, From: rec.From})
+	if err != nil {
+		return err
+	}
+	room := "transfer-" + c.id
+	leg, err := c.x.place(order{exits: exits, room: room, parent: c.id, way: way{from: rec.From}})
+	if err != nil {
+		return err
+	}
+	c.errand = &errand{leg: leg, back: rec.Room}
+	return c.move(room)
+}
+
+// news is nil, on which nothing ever comes, when there is no errand.
+func (e *errand) news() <-chan struct{} {
+	if e == nil {
+		return nil
+	}
+	return e.leg.news
+}
+
+// follow looks how a transfer goes. It reports whether this call is over by it.
+func (c *Call) follow() bool {
+	e := c.errand
+	switch rec := e.leg.Record(); {
+	case rec.AnsweredAt != nil:
+		c.errand = nil
+		return c.transferred(e)
+	case rec.State == StateEnded:
+		c.errand = nil
+		c.notTransferred(e, rec)
+	case rec.State == StateRinging || rec.State == StateEarly:
+		if e.ref != nil && !e.rang {
+			e.rang = true
+			e.ref.Progress(180, "Ringing")
+		}
+	}
+	return false
+}
+
+// transferred: the number answered. A peer that asked for it leaves; whom it was
+// connected with goes on with the new call. A phone that was moved stays with it.
+func (c *Call) transferred(e *errand) bool {
+	other := c.x.part(c)
+	if e.ref == nil {
+		other.leftAlone()
+		if !c.x.pair(c, e.leg) {
+			c.ending = ending{cause: CauseNormal, reason: "the transferred call has ended"}
+			return true
+		}
+		return false
+	}
+	e.ref.Progress(200, "OK")
+	if other != nil && !c.x.pair(other, e.leg) {
+		other.Hangup(CauseNormal, "the transferred call has ended")
+	}
+	c.emit("call.transferred", map[string]any{"to": e.leg.Record().To, "by": "refer", "new_call_id": e.leg.id})
+	c.ending = ending{cause: CauseNormal, reason: "transferred by the peer"}
+	return true
+}
+
+// notTransferred: the number did not answer; everything is as it was before.
+func (c *Call) notTransferred(e *errand, rec CallRecord) {
+	words := ending{cause: rec.Cause, reason: rec.Reason}.words()
+	c.log.Info("a transfer failed", "to", rec.To, "cause", string(rec.Cause), "reason", words)
+	if e.ref != nil {
+		e.ref.Progress(failureCode(rec), words)
+	}
+	if e.back != "" {
+		if err := c.move(e.back); err != nil {
+			c.log.Warn("the phone cannot come back", "room", e.back, "error", err)
+		}
+	}
+}
+
+// failureCode is the SIP response that tells a peer how a transfer failed.
+func failureCode(rec CallRecord) int {
+	if rec.SIPCode >= 300 && rec.SIPCode < 700 {
+		return rec.SIPCode
+	}
+	switch rec.Cause {
+	case CauseBusy:
+		return 486
+	case CauseNoAnswer:
+		return 480
+	case CauseUnknownNumber:
+		return 404
+	case CauseRejected:
+		return 603
+	}
+	return 503
+}
+
+// leftAlone ends a call whose other side was taken away, unless somebody is
+// with it in its room. It is harmless on nil.
+func (c *Call) leftAlone() {
+	if c == nil {
+		return
+	}
+	r, ok := c.x.Room(c.Record().Room)
+	if !ok || len(r.Record().Participants) < 2 {
+		c.Hangup(CauseNormal, "the other side was transferred")
+	}
+}
