@@ -12,6 +12,7 @@ import (
 type Tone struct {
 	rateHz    int
 	amplitude float64   // of each frequency, full scale = 32768
+	tilt      float64   // how much louder the second frequency is; 0: not at all
 	steps     []float64 // radians per sample
 	phases    []float64
 	cadence   []int // samples of sound, of silence, of sound, ...; empty: always on
@@ -61,7 +62,11 @@ func (t *Tone) Fill(pcm []int16) {
 func (t *Tone) sample() float64 {
 	sum := 0.0
 	for i, phase := range t.phases {
-		sum += t.amplitude * math.Sin(phase)
+		part := t.amplitude * math.Sin(phase)
+		if i == 1 && t.tilt > 0 {
+			part *= t.tilt
+		}
+		sum += part
 		if phase += t.steps[i]; phase > 2*math.Pi {
 			phase -= 2 * math.Pi
 		}
