@@ -32,6 +32,9 @@ type Config struct {
 	Plan        func() *dialplan.Plan // the plan in force; never nil
 	PlanChanged func(*dialplan.Plan)  // the stored plan is this one now; may be nil
 
+	Trunks Trunks // *sip.UA is one; may be nil
+	Traces Traces // *trace.Recorder is one; may be nil
+
 	Tokens Minter       // signs room tokens: *room.Keys; may be nil
 	Rooms  Signalling   // *room.Server; may be nil
 	Pages  http.Handler // everything outside /v1; may be nil
@@ -51,6 +54,8 @@ type Server struct {
 	backlog     Backlog
 	plan        func() *dialplan.Plan
 	planChanged func(*dialplan.Plan)
+	trunks      Trunks
+	traces      Traces
 	tokens      Minter
 	draining    func() bool
 	publicURL   string
@@ -71,6 +76,7 @@ type Server struct {
 func New(c Config) *Server {
 	s := &Server{
 		exchange: c.Exchange, store: c.Store, backlog: c.Backlog,
+		trunks: c.Trunks, traces: c.Traces,
 		plan: c.Plan, planChanged: c.PlanChanged, tokens: c.Tokens, draining: c.Draining,
 		publicURL: c.PublicURL, version: c.Version, log: c.Log,
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/room"
+	"github.com/roomline/roomline/sip/trace"
 	"github.com/roomline/roomline/store"
 )
 
@@ -122,6 +123,18 @@ type requestStore interface {
 	ClaimRequest(ctx context.Context, scope, key, hash string, now time.Time) (r store.Request, first bool, err error)
 	FinishRequest(ctx context.Context, scope, key string, status int, body []byte) error
 	ReleaseRequest(ctx context.Context, scope, key string) error
+}
+
+// Trunks is the signalling as trunks are concerned; *sip.UA is one.
+type Trunks interface {
+	TrunkStates() []bridge.TrunkState
+	// TestTrunk reports each step when it is done, from the calling goroutine.
+	TestTrunk(ctx context.Context, t dialplan.Trunk, test bridge.TrunkTest, report func(bridge.TrunkStep))
+}
+
+// Traces finds kept SIP messages; *trace.Recorder is one.
+type Traces interface {
+	Find(ctx context.Context, from, until time.Time, sipCallIDs ...string) ([]trace.Message, error)
 }
 
 // Backlog says how many records wait to be written to the store.

@@ -87,6 +87,8 @@ func (s *Server) operations(mux *http.ServeMux) huma.API {
 	s.keyOperations(a)
 	s.webhookOperations(a)
 	s.historyOperations(a)
+	s.traceOperations(a)
+	s.trunkStateOperations(a)
 	s.describeOthers(a.OpenAPI())
 	return a
 }

@@ -79,24 +79,18 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		}
 		body = bytes.NewReader(text)
 	}
-	req, err := c.request(ctx, method, path, query, body)
+	if header = header.Clone(); header == nil {
+		header = http.Header{}
+	}
+	header.Set("Accept", "application/json")
+	resp, err := c.stream(ctx, method, path, query, header, body)
 	if err != nil {
 		return err
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return c.unreachable(ctx, err)
-	}
-	if resp.StatusCode >= 300 {
-		return c.refused(resp, text)
 	}
 	if out == nil || len(text) == 0 {
 		return nil
@@ -105,6 +99,28 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		return c.notGateway()
 	}
 	return nil
+}
+
+// stream sends a request whose answer the caller reads, and closes.
+func (c *Client) stream(ctx context.Context, method, path string, query url.Values, header http.Header, body io.Reader) (*http.Response, error) {
+	req, err := c.request(ctx, method, path, query, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "*/*")
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return nil, c.refused(resp, text)
 }
 
 // request makes one with the key. Elements of path are escaped already.
@@ -118,7 +134,6 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 		return nil, fmt.Errorf("the request cannot be made: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
-	req.Header.Set("Accept", "application/json")
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -60,23 +60,15 @@ func (e *stopError) Error() string { return e.reason.Error() }
 
 // follow reads one connection until it ends.
 func (c *Client) follow(ctx context.Context, after string, seen func(bridge.Event) error) error {
-	req, err := c.request(ctx, http.MethodGet, "/v1/events", nil, nil)
+	header := http.Header{"Accept": {"text/event-stream"}}
+	if after != "" {
+		header.Set("Last-Event-ID", after)
+	}
+	resp, err := c.stream(ctx, http.MethodGet, "/v1/events", nil, header, nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept", "text/event-stream")
-	if after != "" {
-		req.Header.Set("Last-Event-ID", after)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(ctx, err)
-	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-		return c.refused(resp, text)
-	}
 	return readEvents(resp.Body, seen)
 }
 

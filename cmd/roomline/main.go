@@ -27,6 +27,8 @@ type commands struct {
 	Phone   phoneCommand   `cmd:"" help:"A SIP softphone for people and tests."`
 	Apply   applyCommand   `cmd:"" help:"Load trunks, numbers, routes and agents from a YAML file."`
 	Route   routeCommand   `cmd:"" help:"Explain which route a call would take, and why."`
+	Trunk   trunkCommand   `cmd:"" help:"Test trunks, and show how they stand."`
+	Trace   traceCommand   `cmd:"" help:"Draw the SIP messages of a call."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database up to date, or show where it stands."`
 	Bench   benchCommand   `cmd:"" help:"Measure CPU, delay, loss and memory of the media road."`
 
