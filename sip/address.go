@@ -32,6 +32,28 @@ func uriFault(uri string) string {
 	return hostPortFault(rest)
 }
 
+func hasScheme(uri, scheme string) bool {
+	return len(uri) > len(scheme) && uri[len(scheme)] == ':' && strings.EqualFold(uri[:len(scheme)], scheme)
+}
+
+// isSIPS says whether a URI asks for TLS on every hop.
+func isSIPS(uri string) bool { return hasScheme(uri, "sips") }
+
+// asksForSIPS says whether our Contact must be a sips URI, section 12.1.1.
+func asksForSIPS(req *sipmsg.Request) bool {
+	if sipmsg.NetworkToLower(req.Transport()) != "tls" {
+		return false
+	}
+	if req.Recipient.IsEncrypted() {
+		return true
+	}
+	if records := req.GetHeaders("Record-Route"); len(records) > 0 {
+		return isSIPS(uriOf(records[0].Value()))
+	}
+	c := req.Contact()
+	return c != nil && c.Address.IsEncrypted()
+}
+
 func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }

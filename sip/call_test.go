@@ -149,7 +149,7 @@ func TestDialRefusesWhatItCannotSend(t *testing.T) {
 		{To: "sip:x@[::1]:5060"},
 		{To: "sip:x@192.0.2.1", Headers: map[string]string{"X-A": "1\r\nInjected: yes"}},
 		{To: "sip:x@192.0.2.1", Trunk: dialplan.Trunk{Name: "n", Codecs: []string{"G729"}}},
-		{To: "+1", Trunk: dialplan.Trunk{Name: "n", Outbound: &dialplan.Outbound{Servers: []string{"192.0.2.1"}, Transport: "tls"}}},
+		{To: "+1", Trunk: dialplan.Trunk{Name: "n", Outbound: &dialplan.Outbound{Servers: []string{"192.0.2.1"}, Transport: "sctp"}}},
 	} {
 		if l, err := a.Dial(spec); err == nil {
 			t.Errorf("%+v was dialled", spec)

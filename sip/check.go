@@ -35,9 +35,9 @@ func faultf(code int, format string, args ...any) *fault {
 func (f *fault) reasonPhrase() string { return text.Printable(f.words, 200) }
 
 // checkRequest finds what RFC 3261 forbids and sipgo lets through. nil means
-// that the request may go to the transaction layer. stream says that the
-// message came over TCP, where Content-Length delimits it.
-func checkRequest(h *head, stream bool) *fault {
+// that the request may go to the transaction layer. Over TCP and TLS,
+// Content-Length delimits the message.
+func checkRequest(h *head, transport string) *fault {
 	if h.fault != nil {
 		return h.fault
 	}
@@ -50,7 +50,10 @@ func checkRequest(h *head, stream bool) *fault {
 			return f
 		}
 	}
-	return checkLength(h, stream)
+	if f := checkSecure(h, transport); f != nil {
+		return f
+	}
+	return checkLength(h, isStream(transport))
 }
 
 func checkVersion(h *head) *fault {
@@ -173,7 +176,7 @@ func checkRequestURI(h *head) *fault {
 		return faultf(400, "the request URI has no scheme")
 	}
 	switch strings.ToLower(scheme) {
-	case "sip":
+	case "sip", "sips":
 		if strings.Contains(rest, "?") {
 			return faultf(400, "the request URI carries header fields")
 		}
@@ -184,8 +187,6 @@ func checkRequestURI(h *head) *fault {
 		if rest == "" || strings.ContainsAny(rest, "<>\" \t") {
 			return faultf(400, "the request URI is empty")
 		}
-	case "sips":
-		return faultf(416, "sips needs TLS, which is not available yet")
 	default:
 		return faultf(416, "URI scheme %s is not supported", text.Printable(scheme, 16))
 	}
@@ -222,11 +223,19 @@ func checkContact(h *head) *fault {
 		return faultf(400, "an INVITE needs exactly one Contact")
 	}
 	uri, _, words := splitAddress(value)
-	if words == "" && !strings.HasPrefix(strings.ToLower(uri), "sip:") {
+	if words == "" && !isSIPURI(uri) {
 		words = "it is not a sip: URI"
 	}
 	if words != "" {
 		return faultf(400, "Contact: %s", words)
+	}
+	return nil
+}
+
+// checkSecure: a sips request must have come over TLS, section 26.2.2.
+func checkSecure(h *head, transport string) *fault {
+	if isSIPS(h.uri) && transport != "tls" {
+		return faultf(416, "a sips URI is answered over TLS only")
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ func destination(spec bridge.DialSpec) (uri string, hops []hop, err error) {
 	if o := spec.Trunk.Outbound; o != nil {
 		switch o.Transport {
 		case "", "udp":
-		case "tcp":
-			transport = "tcp"
+		case "tcp", "tls":
+			transport = o.Transport
 		default:
 			return "", nil, fmt.Errorf("transport %q of trunk %q is not available yet", o.Transport, spec.Trunk.Name)
 		}
@@ -76,7 +76,7 @@ func (h hop) hostport() string {
 	return host
 }
 
-func isSIPURI(s string) bool { return strings.HasPrefix(strings.ToLower(s), "sip:") }
+func isSIPURI(s string) bool { return hasScheme(s, "sip") || isSIPS(s) }
 
 // serverHop reads host, host:port, IP or [IPv6]:port.
 func serverHop(s, transport string) (hop, error) {

@@ -27,7 +27,9 @@ type Dialog struct {
 	RouteSet []string // Route values, <uri;lr>, the next hop first
 	Contact  string   // our Contact URI
 
-	Transport string         // udp or tcp
+	Secure    bool           // it was opened with a sips URI: TLS on every hop, and our Contact says so
+	Transport string         // udp, tcp or tls
+	Server    string         // outbound: the host that the TLS server was verified to be
 	Source    netip.AddrPort // where the peer's last message came from
 	Socket    netip.AddrPort // our listening address that requests leave from
 	SentBy    netip.AddrPort // what our Via says
@@ -39,7 +41,7 @@ func dialogOfInvite(req *sipmsg.Request, tag string) Dialog {
 	d := Dialog{
 		CallID: req.CallID().Value(), LocalTag: tag, RemoteTag: req.From().Params.GetOr("tag", ""),
 		Local: withoutTag(req.To().Value()), Remote: withoutTag(req.From().Value()),
-		RemoteSeq: req.CSeq().SeqNo, Transport: sipmsg.NetworkToLower(req.Transport()),
+		RemoteSeq: req.CSeq().SeqNo, Transport: sipmsg.NetworkToLower(req.Transport()), Secure: asksForSIPS(req),
 	}
 	d.Source, _ = netip.ParseAddrPort(req.Source())
 	d.Source = netip.AddrPortFrom(d.Source.Addr().Unmap(), d.Source.Port())
@@ -168,8 +170,11 @@ func hopOf(uri, transport string) (hop, bool) {
 	if m := u.UriParams.GetOr("maddr", ""); m != "" {
 		h.host = strings.Trim(m, "[]")
 	}
-	if t := strings.ToLower(u.UriParams.GetOr("transport", "")); t == "tcp" || t == "udp" {
+	if t := strings.ToLower(u.UriParams.GetOr("transport", "")); t == "tcp" || t == "udp" || t == "tls" {
 		h.transport = t
+	}
+	if u.IsEncrypted() {
+		h.transport = "tls" // whatever its transport parameter says, section 26.2.2
 	}
 	return h, true
 }

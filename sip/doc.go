@@ -12,15 +12,16 @@
 // From sipgo it takes transactions, the message grammar and the writing of
 // messages; no sipgo type leaves this package.
 //
-// What arrives meets, in this order: a socket (udp.go, tcp.go), the guard
+// What arrives meets, in this order: a socket (udp.go, stream.go), the guard
 // (guard.go, check.go), sipgo's parser and transactions, requests.go, and the
 // goroutine of its Line, which runs one message after the other.
 //
 // Goroutines, all waited for before [UA.Run] returns unless said otherwise:
 //   - per UDP socket one of sipgo's that reads, and up to eight retired ones that
 //     wait (see udpReader)
-//   - per TCP listener one that accepts and one that closes it at the end; per
-//     TCP connection one of sipgo's that reads, which ends when the connection is closed
+//   - per TCP and TLS listener one that accepts and one that closes it at the end;
+//     per connection one that waits for the first message, then one of sipgo's that
+//     reads, which ends when the connection is closed
 //   - per message one of sipgo's, which finds the Line and leaves; recover stands at its root
 //   - per Line one, which owns all of the Line's state; short-lived ones beside it
 //     look up names, connect, and await answers that nobody else awaits

@@ -52,7 +52,7 @@ func (g *guard) admit(raw []byte, source netip.AddrPort, transport string) (ok b
 		f = faultf(513, "the message is longer than %d bytes", maxMessage)
 	} else if h.response {
 		return trialParse(g.parser, raw) == nil && h.fault == nil, nil
-	} else if f = checkRequest(h, transport == "tcp"); f == nil {
+	} else if f = checkRequest(h, transport); f == nil {
 		f = trialParse(g.parser, raw)
 	}
 	if f == nil {

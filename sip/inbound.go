@@ -124,7 +124,9 @@ func (u *UA) prepare(req *sipmsg.Request, inv bridge.Invite) (*Line, *sdp.Descri
 	}
 	d := dialogOfInvite(req, u.tagFor(req))
 	l := u.newLine(d, true, u.log)
-	if l.dialog.Socket, err = u.face(inv.Source.Addr()); err == nil {
+	var here *face
+	if here, err = u.arrived(req); err == nil {
+		l.dialog.Socket = here.addr
 		err = l.openMedia(inv.Source, terms)
 	}
 	if err != nil {
@@ -153,8 +155,11 @@ func (l *Line) cancelled() {
 // contact is our Contact URI: where in-dialog requests reach us.
 func (l *Line) contact(user string) string {
 	u := sipmsg.Uri{Scheme: "sip", User: escapeUser(user), Host: l.dialog.SentBy.Addr().String(), Port: int(l.dialog.SentBy.Port())}
-	if l.dialog.Transport == "tcp" {
-		u.UriParams.Add("transport", "tcp")
+	switch {
+	case l.dialog.Secure:
+		u.Scheme = "sips"
+	case isStream(l.dialog.Transport):
+		u.UriParams.Add("transport", l.dialog.Transport)
 	}
 	return u.String()
 }

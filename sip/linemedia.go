@@ -12,17 +12,20 @@ import (
 
 // openMedia opens the RTP session at the address that the peer is reached from.
 func (l *Line) openMedia(peer netip.AddrPort, terms sdp.Terms) error {
+	f := l.ua.faceAt(l.dialog.Socket)
 	ip, err := ipFor(l.dialog.Socket, peer)
 	if err != nil {
 		return err
+	}
+	l.dialog.SentBy = netip.AddrPortFrom(f.shown(ip), l.dialog.Socket.Port())
+	if f.Media.IsValid() {
+		ip = f.Media
 	}
 	l.media, err = rtp.Open(l.ctx, rtp.Config{Listen: l.ua.config.Listen, Ports: l.ua.config.Ports, LocalIP: ip, Log: l.log})
 	if err != nil {
 		return fmt.Errorf("open an RTP session: %w", err)
 	}
-	shown := l.ua.advertised(ip)
-	l.sdp = sdp.New(shown, int(l.media.LocalAddr().Port()), terms)
-	l.dialog.SentBy = netip.AddrPortFrom(shown, l.dialog.Socket.Port())
+	l.sdp = sdp.New(f.shownMedia(ip), int(l.media.LocalAddr().Port()), terms)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -9,8 +10,6 @@ import (
 
 	"github.com/emiago/sipgo"
 	sipmsg "github.com/emiago/sipgo/sip"
-
-	"github.com/roomline/roomline/sip/sdp"
 )
 
 func init() {
@@ -40,90 +39,150 @@ func (u *UA) open(ctx context.Context) error {
 	u.stack = stack
 	u.transactions().OnRequest(u.onRequest)
 	var listeners []net.Listener
-	for _, a := range u.config.Addrs {
-		l, err := u.listen(ctx, a)
-		if err != nil {
-			for _, l := range listeners {
-				l.Close()
-			}
-			return err
+	err = u.listenAll(ctx, &listeners)
+	if err != nil {
+		for _, l := range listeners {
+			l.Close()
 		}
-		listeners = append(listeners, l)
+		return err
 	}
-	u.dialler = newDialler(u.streams, listeners[0].Addr())
-	for _, l := range listeners {
-		u.serveTCP(acceptor{l, u.streams})
+	for _, transport := range []string{"tcp", "tls"} {
+		u.feeds[transport] = newFeed(u.faces[0].addr)
 	}
-	u.serveTCP(u.dialler)
-	for _, s := range u.sockets {
-		s.serve(s.newReader())
+	for i, f := range u.faces {
+		u.serveStreams(listeners[i], f)
+		if f.udp != nil {
+			f.udp.serve(f.udp.newReader())
+		}
 	}
+	u.serveFeeds()
 	u.awaitReaders()
 	return nil
 }
 
-// listen binds UDP and TCP to one address, and to one port if any will do.
-func (u *UA) listen(ctx context.Context, address string) (net.Listener, error) {
-	want, _ := netip.ParseAddrPort(address)
-	network := "tcp4"
-	if want.Addr().Is6() {
-		network = "tcp6"
+// listenAll opens every face; listeners are theirs, in the same order.
+func (u *UA) listenAll(ctx context.Context, listeners *[]net.Listener) error {
+	open := func(addresses []string, secure bool) error {
+		for _, s := range addresses {
+			a, err := ParseAddress(s)
+			if err != nil {
+				return err
+			}
+			f, l, err := u.listen(ctx, a, secure)
+			if err != nil {
+				return err
+			}
+			u.faces, *listeners = append(u.faces, f), append(*listeners, l)
+		}
+		return nil
+	}
+	if err := open(u.config.Addrs, false); err != nil {
+		return err
+	}
+	return open(u.config.TLSAddrs, true)
+}
+
+// listen binds UDP and TCP to one address, and to one port if any will do; for
+// TLS it binds TCP alone.
+func (u *UA) listen(ctx context.Context, a Address, secure bool) (*face, net.Listener, error) {
+	if secure {
+		l, err := u.listenTCP(ctx, a.Listen)
+		if err != nil {
+			return nil, nil, fmt.Errorf("listen for TLS on %s: %w", a.Listen, err)
+		}
+		got, _ := addrPortOf(l.Addr())
+		return newFace(a, netip.AddrPortFrom(a.Listen.Addr(), got.Port()), true, u.config.PublicIP), l, nil
 	}
 	for attempt := 1; ; attempt++ {
-		conn, err := listenUDP(ctx, u.config, address)
+		conn, err := listenUDP(ctx, u.config, a.Listen.String())
 		if err != nil {
-			return nil, fmt.Errorf("listen on UDP %s: %w", address, err)
+			return nil, nil, fmt.Errorf("listen on UDP %s: %w", a.Listen, err)
 		}
 		got, _ := addrPortOf(conn.LocalAddr())
-		got = netip.AddrPortFrom(want.Addr(), got.Port())
-		l, err := u.config.ListenTCP(ctx, network, got.String())
+		got = netip.AddrPortFrom(a.Listen.Addr(), got.Port())
+		l, err := u.listenTCP(ctx, got)
 		if err != nil {
 			conn.Close()
-			if want.Port() == 0 && attempt < 20 {
+			if a.Listen.Port() == 0 && attempt < 20 {
 				continue // that port is taken on TCP; another may not be
 			}
-			return nil, fmt.Errorf("listen on TCP %s: %w", got, err)
+			return nil, nil, fmt.Errorf("listen on TCP %s: %w", got, err)
 		}
-		s := newUDPSocket(conn, u.guard)
-		s.gone = u.onUnreachable
-		s.serve = func(r *udpReader) { u.servers.Go(func() { u.stack.TransportLayer().ServeUDP(r) }) }
-		u.sockets = append(u.sockets, s)
-		u.addrs = append(u.addrs, got)
-		return l, nil
+		f := newFace(a, got, false, u.config.PublicIP)
+		f.index = len(u.faces)
+		f.udp = u.newSocket(conn, f.index)
+		return f, l, nil
 	}
 }
 
-func (u *UA) serveTCP(l net.Listener) {
-	u.servers.Go(func() { u.stack.TransportLayer().ServeTCP(l) })
+func (u *UA) listenTCP(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
+	network := "tcp4"
+	if addr.Addr().Is6() {
+		network = "tcp6"
+	}
+	return u.config.ListenTCP(ctx, network, addr.String())
+}
+
+func (u *UA) newSocket(conn net.PacketConn, face int) *udpSocket {
+	s := newUDPSocket(conn, u.guard, face)
+	s.gone = u.onUnreachable
+	s.serve = func(r *udpReader) { u.servers.Go(func() { u.stack.TransportLayer().ServeUDP(r) }) }
+	return s
+}
+
+func (u *UA) serveStreams(l net.Listener, f *face) {
+	u.servers.Go(func() { u.accept(l, f) })
 	u.servers.Go(func() {
 		<-u.dead
 		l.Close()
 	})
 }
 
+// serveFeeds has sipgo take connections.
+func (u *UA) serveFeeds() {
+	tp := u.stack.TransportLayer()
+	u.servers.Go(func() { tp.ServeTCP(u.feeds["tcp"]) })
+	u.servers.Go(func() { tp.ServeTLS(u.feeds["tls"]) })
+	u.servers.Go(func() {
+		<-u.dead
+		for _, f := range u.feeds {
+			f.Close()
+		}
+	})
+}
+
 // awaitReaders returns when sipgo knows all UDP sockets, so that requests
 // leave from them: sipgo opens a socket of its own otherwise.
 func (u *UA) awaitReaders() {
-	for _, s := range u.sockets {
-		<-s.known
+	for _, f := range u.faces {
+		if f.udp != nil {
+			<-f.udp.known
+		}
 	}
 }
 
 func (u *UA) closeSockets() {
-	for _, s := range u.sockets {
-		s.Close()
+	for _, f := range u.faces {
+		if f.udp != nil {
+			f.udp.Close()
+		}
 	}
 	u.streams.Close()
 }
 
-// face is the local address for a peer: the socket of its family.
-func (u *UA) face(peer netip.Addr) (netip.AddrPort, error) {
-	for _, a := range u.addrs {
-		if a.Addr().Is4() == peer.Is4() {
-			return a, nil
+// arrived finds the face that a request came in on.
+func (u *UA) arrived(req *sipmsg.Request) (*face, error) {
+	transport := sipmsg.NetworkToLower(req.Transport())
+	if isStream(transport) {
+		if st := u.streams.named(transport, req.Source()); st != nil {
+			return st.face, nil
 		}
+		return nil, errors.New("the connection that it came over is gone")
 	}
-	return netip.AddrPort{}, fmt.Errorf("%s is an %s address and no %s address is listened on", peer, sdp.Family(peer), sdp.Family(peer))
+	if i := faceIndex(req.Source()); i < len(u.faces) {
+		return u.faces[i], nil
+	}
+	return nil, errors.New("it came in nowhere")
 }
 
 // ipFor is the one local address that packets to a peer leave from.
@@ -132,12 +191,4 @@ func ipFor(socket, peer netip.AddrPort) (netip.Addr, error) {
 		return socket.Addr(), nil
 	}
 	return routeTo(peer)
-}
-
-// advertised is what a peer is told about our address ip.
-func (u *UA) advertised(ip netip.Addr) netip.Addr {
-	if p := u.config.PublicIP.Unmap(); p.IsValid() && p.Is4() == ip.Is4() {
-		return p
-	}
-	return ip
 }

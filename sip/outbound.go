@@ -64,15 +64,15 @@ func (u *UA) newOutbound(spec bridge.DialSpec, uri string, hops []hop, terms sdp
 	peer := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 5060)
 	if a, err := netip.ParseAddr(hops[0].host); err == nil {
 		peer = netip.AddrPortFrom(a.Unmap(), 5060)
-	} else if !u.addrs[0].Addr().Is4() {
+	} else if !u.faces[0].addr.Addr().Is4() {
 		peer = netip.AddrPortFrom(netip.MustParseAddr("2001:db8::1"), 5060)
 	}
-	socket, err := u.face(peer.Addr())
+	f, err := u.faceTo(peer, hops[0].transport, spec.Trunk.Listen)
 	if err != nil {
 		return nil, err
 	}
 	d := Dialog{CallID: newCallID(), LocalTag: sipmsg.GenerateTagN(16), Target: uri, Remote: "<" + uri + ">",
-		LocalSeq: 1, Transport: hops[0].transport, Socket: socket}
+		LocalSeq: 1, Transport: hops[0].transport, Socket: f.addr, Secure: isSIPS(uri)}
 	l := u.newLine(d, false, u.log.With("call_id", spec.CallID))
 	if err := l.openMedia(peer, terms); err != nil {
 		l.stop()
@@ -161,7 +161,7 @@ func (l *Line) nextTarget() {
 	t := l.dial.targets[0]
 	l.dial.targets = l.dial.targets[1:]
 	l.auth.forget() // another server asks by itself
-	if t.transport == "udp" {
+	if !isStream(t.transport) {
 		l.invite(t)
 		return
 	}
@@ -172,7 +172,7 @@ func (l *Line) nextTarget() {
 	l.aside(func() func() {
 		ctx, cancel := context.WithTimeout(l.ctx, patience)
 		defer cancel()
-		err := l.ua.connect(ctx, t)
+		err := l.ua.connect(ctx, t, l.dialog.Socket)
 		return func() {
 			if err != nil {
 				if l.state == inviting {
@@ -192,7 +192,7 @@ func (l *Line) invite(t target) {
 	if l.state != inviting {
 		return
 	}
-	l.dialog.Source, l.dialog.Transport = t.addr, t.transport
+	l.dialog.Source, l.dialog.Transport, l.dialog.Server = t.addr, t.transport, t.hop.host
 	l.dialog.Target = l.dial.requestURI(t)
 	out := &clientInvite{initial: true, to: t, body: l.sdp.Offer()}
 	if err := l.sendInvite(out); err != nil {

@@ -63,16 +63,16 @@ func (u *UA) catch(where string) {
 
 // near is where for what needs neither a look-up nor a connection.
 func (u *UA) near(d *Dialog) (target, bool) {
-	if d.Transport == "tcp" && len(d.RouteSet) == 0 && u.connected(d.Source) {
-		return target{addr: d.Source, transport: "tcp"}, true
+	if t, ok := u.alive(d); ok {
+		return t, true
 	}
 	h := d.nextHop()
 	addr, err := netip.ParseAddr(h.host)
 	if err != nil || addr.Is4() != d.Socket.Addr().Is4() {
 		return target{}, false
 	}
-	t := target{netip.AddrPortFrom(addr, portFor(h.port, h.transport)), h.transport, h}
-	return t, t.transport == "udp" || u.connected(t.addr)
+	t := d.known(target{netip.AddrPortFrom(addr, portFor(h.port, h.transport)), h.transport, h})
+	return t, !isStream(t.transport) || u.connected(t, d.Socket)
 }
 
 // besides runs send with the address of d for a Line that is ending or has ended.

@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -23,12 +24,11 @@ type target struct {
 
 func (t target) String() string { return t.transport + ":" + t.addr.String() }
 
-// where finds the address for a request within a dialog. A live connection to
-// the peer is used before a new one is opened: its Contact over TCP often
-// cannot be connected to.
+// where finds the address for a request within a dialog, and opens the
+// connection that it needs.
 func (u *UA) where(ctx context.Context, d *Dialog) (target, error) {
-	if d.Transport == "tcp" && len(d.RouteSet) == 0 && u.connected(d.Source) {
-		return target{addr: d.Source, transport: "tcp"}, nil
+	if t, ok := u.alive(d); ok {
+		return t, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
@@ -36,43 +36,64 @@ func (u *UA) where(ctx context.Context, d *Dialog) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	return list[0], u.connect(ctx, list[0])
+	t := d.known(list[0])
+	return t, u.connect(ctx, t, d.Socket)
 }
 
-// connected says whether sipgo holds a TCP connection to an address.
-func (u *UA) connected(to netip.AddrPort) bool {
-	c := u.stack.TransportLayer().Pool("tcp").Get(to.String())
-	if c == nil {
-		return false
+// known puts the name that the peer's certificate has shown in a target's place
+// where only an address is known: a Contact names an address, a certificate a domain.
+func (d *Dialog) known(t target) target {
+	if d.Server != "" && t.addr.Addr() == d.Source.Addr() {
+		t.hop.host = d.Server
 	}
-	c.TryClose()
-	return true
+	return t
 }
 
-// connect makes sure that a TCP target has its connection.
-func (u *UA) connect(ctx context.Context, t target) error {
-	if t.transport != "tcp" || u.connected(t.addr) {
-		return nil
+// alive gives the connection over which the peer's last message came, if it
+// still stands and leads to the next hop. It is used before a new one is opened:
+// a Contact over TCP often cannot be connected to, and no certificate names it.
+func (u *UA) alive(d *Dialog) (target, bool) {
+	if !isStream(d.Transport) {
+		return target{}, false
 	}
-	return u.dialler.dial(ctx, t.addr)
+	if len(d.RouteSet) > 0 {
+		if h := d.nextHop(); h.transport != d.Transport || h.host != d.Source.Addr().String() {
+			return target{}, false
+		}
+	}
+	t := target{addr: d.Source, transport: d.Transport, hop: hop{host: d.Server, transport: d.Transport}}
+	return t, u.streams.at(d.Transport, d.Source, d.Socket) != nil
 }
 
-// aim addresses a request: to the target, from our listening socket.
-func aim(req *sipmsg.Request, t target, d *Dialog) {
+// aim addresses a request: to the target, from our listening socket or over the
+// connection.
+func (u *UA) aim(req *sipmsg.Request, t target, d *Dialog) error {
 	req.SetTransport(strings.ToUpper(t.transport))
 	req.SetDestination(t.addr.String())
 	if via := req.Via(); via != nil {
 		via.Transport = strings.ToUpper(t.transport)
 	}
-	if t.transport == "udp" {
-		req.Laddr = sipmsg.Addr{IP: net.IP(d.Socket.Addr().AsSlice()), Port: int(d.Socket.Port())}
+	local := d.Socket
+	if isStream(t.transport) {
+		st := u.streams.find(t, d.Socket)
+		if st == nil && t.addr == d.Source {
+			st = u.streams.at(t.transport, d.Source, d.Socket)
+		}
+		if st == nil {
+			return fmt.Errorf("the connection with %s is gone", t)
+		}
+		local = st.id
 	}
+	req.Laddr = sipmsg.Addr{IP: net.IP(local.Addr().AsSlice()), Port: int(local.Port())}
+	return nil
 }
 
 // transact sends a request in a transaction of its own. Somebody must read the
 // transaction's responses until the final one.
 func (u *UA) transact(req *sipmsg.Request, t target, d *Dialog) (*sipmsg.ClientTx, error) {
-	aim(req, t, d)
+	if err := u.aim(req, t, d); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
 	defer cancel()
 	return u.transactions().Request(ctx, req)
@@ -97,7 +118,9 @@ func (u *UA) sendAlone(req *sipmsg.Request, t target, d *Dialog) error {
 
 // sendAck sends an ACK for a 2xx: no transaction, no answer.
 func (u *UA) sendAck(ack *sipmsg.Request, t target, d *Dialog) error {
-	aim(ack, t, d)
+	if err := u.aim(ack, t, d); err != nil {
+		return err
+	}
 	return u.stack.TransportLayer().WriteMsg(ack)
 }
 

@@ -2,11 +2,13 @@ package sip
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,12 +23,16 @@ import (
 
 // Config is what a UA needs; it is copied by New and not changed afterwards.
 type Config struct {
-	// Addrs are host:port pairs; each is listened on over UDP and TCP. Port 0
-	// takes a free one, the same for both. The first one of a peer's address
-	// family is the face of calls that we place.
+	// Addrs are what ParseAddress reads; each is listened on over UDP and TCP.
+	// Port 0 takes a free one, the same for both. Calls that we place leave from
+	// the one that their trunk names, else from the one by the route to the peer.
 	Addrs []string
+	// TLSAddrs are likewise, for TLS, and need TLS.Certificate.
+	TLSAddrs []string
+	// TLS secures TLSAddrs and the connections to trunks whose transport is tls.
+	TLS TLS
 	// PublicIP is what Contact, Via and SDP say behind a NAT, to peers of its
-	// family; zero: the local address.
+	// family, where an address says nothing of its own; zero: the local address.
 	PublicIP netip.Addr
 	// Ports gives RTP port pairs to Lines; nil: any free ones.
 	Ports *rtp.Ports
@@ -65,7 +71,7 @@ type Config struct {
 	// refused included, exactly once each. It must not block. May be nil.
 	Refused func(bridge.Refusal)
 
-	// MaxConns bounds open TCP connections; 0 means 1024.
+	// MaxConns bounds open TCP and TLS connections; 0 means 1024.
 	MaxConns int
 }
 
@@ -80,11 +86,11 @@ type UA struct {
 	guard  *guard
 	names  *locator
 
-	stack   *sipgo.UserAgent // transactions and transports
-	streams *streams
-	dialler *dialler
-	sockets []*udpSocket
-	addrs   []netip.AddrPort // of sockets, in the same order
+	stack     *sipgo.UserAgent // transactions and transports
+	streams   *streams
+	faces     []*face          // those of Addrs, then those of TLSAddrs
+	feeds     map[string]*feed // by transport
+	serverTLS *tls.Config
 
 	dead     chan struct{}  // closed when Lines must stop without ceremony
 	servers  sync.WaitGroup // sipgo's readers and acceptors
@@ -94,6 +100,7 @@ type UA struct {
 	closing  bool // no new work at all
 	lines    map[lineKey]*Line
 	invites  map[string]invited // INVITEs in progress, to find merged ones
+	dials    map[dialKey]*attempt
 }
 
 // lineKey finds a Line: our tag is unique, the Call-ID makes sure.
@@ -111,10 +118,13 @@ func New(c Config) (*UA, error) {
 	if len(c.Addrs) == 0 {
 		return nil, errors.New("sip: no address to listen on")
 	}
-	for _, a := range c.Addrs {
-		if _, err := netip.ParseAddrPort(a); err != nil {
-			return nil, fmt.Errorf("sip: address %q is not IP:port", a)
+	for _, a := range append(slices.Clone(c.Addrs), c.TLSAddrs...) {
+		if _, err := ParseAddress(a); err != nil {
+			return nil, fmt.Errorf("sip: %w", err)
 		}
+	}
+	if len(c.TLSAddrs) > 0 && c.TLS.Certificate == nil {
+		return nil, errors.New("sip: an address for TLS needs a certificate")
 	}
 	for _, codec := range c.Codecs {
 		if !codec.Audio() {
@@ -140,7 +150,8 @@ func New(c Config) (*UA, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	u := &UA{config: c, log: c.Log, ready: make(chan struct{}), dead: make(chan struct{}),
-		lines: map[lineKey]*Line{}, invites: map[string]invited{}}
+		lines: map[lineKey]*Line{}, invites: map[string]invited{}, feeds: map[string]*feed{}, dials: map[dialKey]*attempt{},
+		serverTLS: c.TLS.server()}
 	u.names = newLocator(c.Resolver)
 	u.guard = newGuard(c.UserAgent, u.refusedRaw)
 	u.streams = newStreams(u.guard, c.MaxConns)
@@ -205,10 +216,12 @@ func (u *UA) close() {
 // sockets are still there; it would open new ones, which nobody closes. sipgo
 // does not count its goroutines, so this is a pause and not a wait.
 func (u *UA) settle() {
-	for _, s := range u.sockets {
-		s.deaf.Store(true)
+	for _, f := range u.faces {
+		if f.udp != nil {
+			f.udp.deaf.Store(true)
+		}
 	}
-	if len(u.sockets) > 0 {
+	if len(u.faces) > 0 {
 		time.Sleep(50 * time.Millisecond)
 	}
 }
@@ -216,12 +229,22 @@ func (u *UA) settle() {
 // Ready is closed when all sockets listen.
 func (u *UA) Ready() <-chan struct{} { return u.ready }
 
-// Addr is the first address listened on, with its real port; valid after Ready.
+// Addr is the first of Config.Addrs, with its real port; valid after Ready.
 func (u *UA) Addr() netip.AddrPort {
-	if len(u.addrs) == 0 {
+	if len(u.faces) == 0 {
 		return netip.AddrPort{}
 	}
-	return u.addrs[0]
+	return u.faces[0].addr
+}
+
+// TLSAddr is the first of Config.TLSAddrs, with its real port; zero without one.
+func (u *UA) TLSAddr() netip.AddrPort {
+	for _, f := range u.faces {
+		if f.secure {
+			return f.addr
+		}
+	}
+	return netip.AddrPort{}
 }
 
 // begin counts work that Run must wait for; false when the sockets are about to

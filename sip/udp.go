@@ -21,6 +21,7 @@ const (
 // udpSocket is one signalling socket. sipgo reads it through one udpReader at a time.
 type udpSocket struct {
 	conn   net.PacketConn
+	face   int // see facedAddr
 	guard  *guard
 	gone   func(netip.AddrPort) // an ICMP error came back from there
 	serve  func(*udpReader)     // starts sipgo on a reader, in a goroutine of its own
@@ -34,9 +35,9 @@ type udpSocket struct {
 	retired []*udpReader
 }
 
-func newUDPSocket(conn net.PacketConn, g *guard) *udpSocket {
+func newUDPSocket(conn net.PacketConn, g *guard, face int) *udpSocket {
 	receiveErrors(conn)
-	return &udpSocket{conn: conn, guard: g, closed: make(chan struct{}), known: make(chan struct{})}
+	return &udpSocket{conn: conn, face: face, guard: g, closed: make(chan struct{}), known: make(chan struct{})}
 }
 
 // Close ends all readers.
@@ -110,6 +111,9 @@ func (r *udpReader) ReadFrom(b []byte) (int, net.Addr, error) {
 		r.seen[source] = struct{}{}
 		if len(r.seen) >= maxSources {
 			r.socket.retire(r)
+		}
+		if r.socket.face > 0 {
+			addr = facedAddr{addr, r.socket.face}
 		}
 		return n, addr, nil
 	}

@@ -181,7 +181,7 @@ func TestCallOverTCPComesBackOnItsConnection(t *testing.T) {
 
 func TestMemoryOfSourcesIsBounded(t *testing.T) {
 	b := startAgent(t, nil)
-	s := b.sockets[0]
+	s := b.faces[0].udp
 	r := s.newReader()
 	for i := range 3 * maxRetired {
 		s.mu.Lock()

@@ -1,0 +1,208 @@
+package sip
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// feed hands connections to sipgo, both those that peers opened, once they have
+// said something sound, and our own. sipgo takes it for a listener.
+type feed struct {
+	addr   net.Addr
+	opened chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newFeed(addr netip.AddrPort) *feed {
+	return &feed{addr: net.TCPAddrFromAddrPort(addr), opened: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// Addr implements net.Listener.
+func (f *feed) Addr() net.Addr { return f.addr }
+
+// Close implements net.Listener.
+func (f *feed) Close() error {
+	f.once.Do(func() { close(f.closed) })
+	return nil
+}
+
+// Accept implements net.Listener.
+func (f *feed) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.opened:
+		return c, nil
+	case <-f.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// give returns when sipgo takes the connection; false when it will not.
+func (f *feed) give(c *stream) bool {
+	select {
+	case f.opened <- c:
+		return true
+	case <-f.closed:
+		return false
+	}
+}
+
+// accept takes in the connections of one listener until it is closed.
+func (u *UA) accept(l net.Listener, f *face) {
+	transport := "tcp"
+	if f.secure {
+		transport = "tls"
+	}
+	for {
+		c, err := l.Accept()
+		select {
+		case <-u.dead:
+			if err == nil {
+				c.Close()
+			}
+			return
+		default:
+		}
+		if err != nil { // no descriptors left, or a peer that has gone already
+			u.log.Warn("a connection cannot be accepted", "listener", f.addr.String(), "error", err)
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-u.dead:
+			}
+			continue
+		}
+		if f.secure {
+			c = tls.Server(c, u.serverTLS)
+		}
+		if st, err := u.streams.add(c, f, transport, stranger); err == nil {
+			go u.greet(st)
+		}
+	}
+}
+
+// greet hands a connection to sipgo when its first message has come.
+func (u *UA) greet(st *stream) {
+	defer u.streams.greeters.Done()
+	defer func() {
+		if recover() != nil {
+			st.Close() // a panic costs one connection
+		}
+	}()
+	if err := st.greet(); err != nil {
+		if st.transport == "tls" {
+			u.log.Debug("a peer's TLS connection came to nothing", "source", st.remote.String(), "error", err)
+		}
+		st.Close()
+		return
+	}
+	if !u.feeds[st.transport].give(st) {
+		st.Close()
+	}
+}
+
+// dialKey names a connection to be; those who want the same one share it.
+type dialKey struct {
+	to        netip.AddrPort
+	from      netip.AddrPort
+	transport string
+	host      string // whose certificate is wanted
+}
+
+// attempt is a connection being opened.
+type attempt struct {
+	done chan struct{}
+	err  error
+}
+
+// connected says whether there is a live connection for requests to a target
+// from the face at an address.
+func (u *UA) connected(t target, from netip.AddrPort) bool { return u.streams.find(t, from) != nil }
+
+// connect makes sure that a TCP or TLS target has its connection; it does
+// nothing for UDP. from is the address of the face that the dialog lives on.
+// The error says in words what is wrong with the peer or its certificate.
+func (u *UA) connect(ctx context.Context, t target, from netip.AddrPort) error {
+	if !isStream(t.transport) || u.connected(t, from) {
+		return nil
+	}
+	key := dialKey{to: t.addr, from: from, transport: t.transport}
+	if t.transport == "tls" {
+		key.host = t.hop.host
+	}
+	for {
+		u.mu.Lock()
+		a, others := u.dials[key]
+		if !others {
+			a = &attempt{done: make(chan struct{})}
+			u.dials[key] = a
+		}
+		u.mu.Unlock()
+		if !others {
+			a.err = u.openStream(ctx, t, from)
+			u.mu.Lock()
+			delete(u.dials, key)
+			u.mu.Unlock()
+			close(a.done)
+			return a.err
+		}
+		select {
+		case <-a.done:
+			if !errors.Is(a.err, context.Canceled) {
+				return a.err // else who opened it lost interest, not we
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// openStream connects, over TLS verifies who answers, and returns when sipgo can send there.
+func (u *UA) openStream(ctx context.Context, t target, from netip.AddrPort) error {
+	f := u.faceAt(from)
+	if f == nil {
+		return fmt.Errorf("%s is not listened on", from)
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	var d net.Dialer
+	if ip := from.Addr(); !ip.IsUnspecified() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0))
+	}
+	c, err := d.DialContext(ctx, "tcp", t.addr.String())
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", t, err)
+	}
+	var secured *tls.Conn
+	if t.transport == "tls" {
+		if secured, err = u.secure(ctx, c, t.hop.host); err != nil {
+			c.Close()
+			return fmt.Errorf("connect to %s: %w", t, err)
+		}
+		c = secured
+	}
+	st, err := u.streams.add(c, f, t.transport, carrier)
+	if err != nil {
+		return err
+	}
+	if secured != nil {
+		st.leaf = secured.ConnectionState().PeerCertificates[0]
+	}
+	if !u.feeds[t.transport].give(st) {
+		st.Close()
+		return net.ErrClosed
+	}
+	select {
+	case <-st.reading:
+		u.log.Debug("connected", slog.String("to", t.String()), slog.String("local", st.local.String()))
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

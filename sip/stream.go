@@ -1,0 +1,260 @@
+package sip
+
+import (
+	"bufio"
+	"bytes"
+	"container/list"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// stream is one TCP or TLS connection as sipgo sees it: Read gives whole
+// messages that passed the guard and nothing else.
+type stream struct {
+	net.Conn  // a *tls.Conn where transport is tls
+	owner     *streams
+	face      *face
+	transport string // tcp or tls
+	local     netip.AddrPort
+	remote    netip.AddrPort
+	text      string            // remote as sipgo sees it
+	id        netip.AddrPort    // local as sipgo sees it
+	leaf      *x509.Certificate // the server's, verified; nil on connections that we accepted
+
+	byte    lookahead
+	r       *bufio.Reader // nil between messages
+	pending []byte
+	reading chan struct{} // closed by the first Read: sipgo knows the connection now
+	begin   sync.Once
+
+	worth worth         // guarded by streams.mu
+	place *list.Element // guarded by streams.mu; nil: taken out
+}
+
+func newStream(s *streams, c net.Conn, f *face, transport string) *stream {
+	st := &stream{Conn: c, owner: s, face: f, transport: transport, reading: make(chan struct{})}
+	st.local, _ = addrPortOf(c.LocalAddr())
+	st.remote, _ = addrPortOf(c.RemoteAddr())
+	st.byte.from = c
+	return st
+}
+
+// LocalAddr and RemoteAddr give names that no other connection has. They are
+// what sipgo keeps connections by; the real addresses are local and remote.
+func (c *stream) LocalAddr() net.Addr  { return namedAddr{c.id.String()} }
+func (c *stream) RemoteAddr() net.Addr { return namedAddr{c.text} }
+
+// speaksFor says whether requests for a host may leave here.
+func (c *stream) speaksFor(host string) bool {
+	return c.transport != "tls" || c.leaf != nil && nameFault(c.leaf, host) == nil
+}
+
+// known says whether sipgo has the connection.
+func (c *stream) known() bool {
+	select {
+	case <-c.reading:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close ends the connection; sipgo calls it when reading ends.
+func (c *stream) Close() error {
+	c.owner.remove(c)
+	c.abort()
+	return nil
+}
+
+// abort closes the socket without waiting for anything.
+func (c *stream) abort() {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		t.NetConn().Close() // Close of a tls.Conn waits for a peer that does not read
+		return
+	}
+	c.Conn.Close()
+}
+
+// greet waits for the first message of a peer that connected; until then sipgo
+// does not know of it and it costs little.
+func (c *stream) greet() error {
+	c.Conn.SetReadDeadline(time.Now().Add(greetTime))
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), messageTime)
+		defer cancel()
+		if err := t.HandshakeContext(ctx); err != nil {
+			return err
+		}
+	}
+	for len(c.pending) == 0 {
+		var err error
+		if c.pending, err = c.next(greetTime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Read gives the next message, in pieces if b is small.
+func (c *stream) Read(b []byte) (n int, err error) {
+	c.begin.Do(func() { close(c.reading) })
+	defer func() {
+		if recover() != nil {
+			n, err = 0, io.EOF // a panic costs one connection
+		}
+	}()
+	for len(c.pending) == 0 {
+		if c.pending, err = c.next(idleTime); err != nil {
+			return 0, io.EOF
+		}
+	}
+	n = copy(b, c.pending)
+	c.pending = c.pending[n:]
+	return n, nil
+}
+
+// next reads one message and asks the guard; nil means that it was answered here.
+func (c *stream) next(idle time.Duration) ([]byte, error) {
+	if err := c.skipKeepAlive(idle); err != nil {
+		return nil, err
+	}
+	c.Conn.SetReadDeadline(time.Now().Add(messageTime))
+	raw, whole, err := c.frame()
+	if err != nil {
+		return nil, err
+	}
+	ok, answer := c.owner.guard.admit(raw, c.remote, c.transport)
+	if answer != nil {
+		c.Write(answer)
+	}
+	if !whole {
+		return nil, errors.New("the stream cannot be followed any more")
+	}
+	if !ok {
+		return nil, nil
+	}
+	c.owner.heard(c)
+	return raw, nil
+}
+
+// skipKeepAlive waits for a message; two CRLF are a ping, answered by one: RFC 5626 section 3.5.1.
+func (c *stream) skipKeepAlive(idle time.Duration) error {
+	c.Conn.SetReadDeadline(time.Now().Add(idle))
+	for ends := 0; ; {
+		if err := c.wait(); err != nil {
+			return err
+		}
+		b, err := c.r.Peek(1)
+		if err != nil {
+			return err
+		}
+		if b[0] != '\r' && b[0] != '\n' {
+			return nil
+		}
+		c.r.Discard(1)
+		if b[0] == '\n' {
+			if ends++; ends%2 == 0 {
+				c.Write([]byte("\r\n"))
+			}
+		}
+	}
+}
+
+// buffers are lent to connections while something is coming in.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
+
+// wait returns when there is something to read, and gives the buffer back meanwhile.
+func (c *stream) wait() error {
+	if c.r != nil && c.r.Buffered() > 0 {
+		return nil
+	}
+	c.lay()
+	if err := c.byte.fetch(); err != nil {
+		return err
+	}
+	c.r = buffers.Get().(*bufio.Reader)
+	c.r.Reset(&c.byte)
+	return nil
+}
+
+// lay gives the buffer back.
+func (c *stream) lay() {
+	if c.r != nil {
+		c.r.Reset(nil)
+		buffers.Put(c.r)
+		c.r = nil
+	}
+}
+
+// lookahead reads one byte ahead, so that a connection can wait without a buffer.
+type lookahead struct {
+	from io.Reader
+	b    [1]byte
+	full bool
+}
+
+func (l *lookahead) fetch() error {
+	_, err := io.ReadFull(l.from, l.b[:])
+	l.full = err == nil
+	return err
+}
+
+// Read gives the byte first.
+func (l *lookahead) Read(p []byte) (int, error) {
+	if l.full && len(p) > 0 {
+		p[0], l.full = l.b[0], false
+		return 1, nil
+	}
+	return l.from.Read(p)
+}
+
+// frame reads one message. whole is false when its end cannot be told: the
+// header is too long, or Content-Length is missing or absurd.
+func (c *stream) frame() (raw []byte, whole bool, err error) {
+	for !bytes.HasSuffix(raw, []byte("\n\r\n")) && !bytes.HasSuffix(raw, []byte("\n\n")) {
+		part, err := c.r.ReadSlice('\n')
+		raw = append(raw, part...)
+		if err != nil && err != bufio.ErrBufferFull {
+			return nil, false, err
+		}
+		if len(raw) > maxMessage {
+			return raw, false, nil
+		}
+	}
+	length, n := readHead(raw).get("content-length")
+	size, bad := strconv.ParseUint(length, 10, 31)
+	if n != 1 || bad != nil || len(raw)+int(size) > maxMessage {
+		if n == 1 && bad == nil {
+			raw = append(raw, make([]byte, maxMessage)...) // only its length matters: 513
+		}
+		return raw, false, nil
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(c.r, body); err != nil {
+		return nil, false, err
+	}
+	return append(raw, body...), true, nil
+}
+
+// Write sends whole messages with a deadline; a peer that does not read loses the connection.
+func (c *stream) Write(b []byte) (int, error) {
+	c.Conn.SetWriteDeadline(time.Now().Add(writeTime))
+	if _, err := c.Conn.Write(c.owner.guard.retag(b)); err != nil {
+		c.abort()
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// SetDeadline and its like are ours to set, not sipgo's.
+func (c *stream) SetDeadline(time.Time) error      { return nil }
+func (c *stream) SetReadDeadline(time.Time) error  { return nil }
+func (c *stream) SetWriteDeadline(time.Time) error { return nil }
