@@ -26,13 +26,21 @@ type keys struct {
 func (q *keys) sending() bool { return q.sender.Active() || q.pause > 0 || len(q.waiting) > 0 }
 
 func (q *keys) queue(digits string) error {
+	if err := checkKeys(digits, len(q.waiting)); err != nil {
+		return err
+	}
+	q.waiting = append(q.waiting, []rune(digits)...)
+	return nil
+}
+
+// checkKeys refuses what cannot be queued behind so many keys that wait already.
+func checkKeys(digits string, waiting int) error {
 	if digits == "" || len(digits) > mostKeys || strings.Trim(digits, "0123456789*#ABCD") != "" {
 		return refuse(Invalid, "digits", "digits must be 1 to %d of 0-9 * # A-D", mostKeys)
 	}
-	if len(q.waiting)+len(digits) > mostKeys {
-		return refuse(LimitReached, "digits", "%d digits wait to be sent already; try again when they are out", len(q.waiting))
+	if waiting+len(digits) > mostKeys {
+		return refuse(LimitReached, "digits", "%d digits wait to be sent already; try again when they are out", waiting)
 	}
-	q.waiting = append(q.waiting, []rune(digits)...)
 	return nil
 }
 

@@ -47,6 +47,8 @@ type Sink struct {
 	filling bool
 	single  time.Time // since when at most one source has been active
 	keys    keys
+	keypad  media.Keypad // keys that are sent as tones
+	playing *performance // what the gateway plays itself
 	relayed relayNumbers
 	tail    [joinSamples]int16 // what the mixed road would have sent next
 	silence []byte
@@ -177,7 +179,7 @@ func (k *Sink) passes(codec media.Codec, samples int) bool {
 func (k *Sink) direct(s *Source, payload []byte, at int64, samples, lost int, marker bool, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.driver.Load() != s || k.keys.sending() || k.closed.Load() {
+	if k.driver.Load() != s || k.keys.sending() || k.performs() || k.closed.Load() {
 		return
 	}
 	scale := k.num.rate / media.NarrowbandHz
@@ -214,18 +216,23 @@ func (k *Sink) join(e transcode.Encoder, pcm []int16, payload []byte) []byte {
 // tick is the sink's share of a beat.
 func (k *Sink) tick(now time.Time, beat uint64) {
 	k.mu.Lock()
-	mixing := k.mixing
+	mixing, performs := k.mixing, false
 	switch {
 	case k.closed.Load():
 		mixing = false
 	case k.keys.sending():
 		k.tickKeys(now)
 		mixing = false
+	case k.performs():
+		performs = true
 	case !mixing && k.fills:
 		k.fill(now)
 	}
 	k.mu.Unlock()
-	if mixing {
+	switch {
+	case performs:
+		k.tickPlay(now)
+	case mixing:
 		k.tickMixed(now, beat)
 	}
 }
@@ -261,7 +268,7 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 	} else if k.single.IsZero() {
 		k.single = now
 	}
-	k.sendMixed(frame, now)
+	k.sendFrame(frame, now, func() bool { return k.mixing && !k.performs() })
 	if !k.single.IsZero() && now.Sub(k.single) >= singleFor {
 		k.leaveMixed(last)
 	}
@@ -280,8 +287,9 @@ func (k *Sink) leaveMixed(last *Source) {
 	k.mix.n = 0
 }
 
-// sendMixed encodes and sends one beat's sound.
-func (k *Sink) sendMixed(frame []int16, now time.Time) {
+// sendFrame encodes and sends one beat's sound, unless the road has changed
+// meanwhile: still is asked with k.mu held.
+func (k *Sink) sendFrame(frame []int16, now time.Time, still func() bool) {
 	f := k.form.Load()
 	for _, pcm := range k.mix.gather(frame, f.frame) {
 		payload, err := k.mix.encode(f.codec, k.opus, pcm)
@@ -289,7 +297,7 @@ func (k *Sink) sendMixed(frame []int16, now time.Time) {
 			return
 		}
 		k.mu.Lock()
-		if k.mixing && !k.closed.Load() && !k.keys.sending() {
+		if !k.closed.Load() && !k.keys.sending() && still() {
 			length := int64(len(pcm)) * k.num.rate / media.NarrowbandHz
 			late := now.Sub(k.num.at) > beatStall
 			k.filling = false

@@ -1,0 +1,116 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/roomline/roomline/media"
+)
+
+// Voice makes sound that the gateway plays to a phone; [media.Tone] is one.
+type Voice interface {
+	// Fill writes the next samples, at [media.NarrowbandHz]. It neither waits nor
+	// allocates. One goroutine calls it at a time.
+	Fill(pcm []int16)
+}
+
+// Play sends v to a phone in place of what its seat hears: ringback while the
+// called side rings, a beep before a PIN. It goes on for length, or until stop
+// is called where length is 0; then the seat is heard again. A later Play takes
+// over from an earlier one, whose stop then does nothing. stop may be called
+// any number of times, and waits for nothing.
+//
+//	stop, err := sink.Play(media.Ringback("US", media.NarrowbandHz), 0)
+//	stop, err := sink.Play(media.Beep(media.NarrowbandHz), 300*time.Millisecond)
+func (k *Sink) Play(v Voice, length time.Duration) (stop func(), err error) {
+	if !k.fills {
+		return nil, refuse(Invalid, "", "sound is played to phones alone")
+	}
+	p := &performance{voice: v, endless: length == 0, left: int(length * media.NarrowbandHz / time.Second)}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.playing = p
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		p.stopped = true
+	}, nil
+}
+
+// PlayKeys queues keys, 0-9 * # A-D, to be heard as tones of 100 ms with pauses
+// between them. Other sound is held back meanwhile.
+func (k *Sink) PlayKeys(digits string) error {
+	if !k.fills {
+		return refuse(Invalid, "digits", "only phones are sent digits")
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := checkKeys(digits, k.keypad.Waiting()); err != nil {
+		return err
+	}
+	for _, key := range digits {
+		k.keypad.Press(key)
+	}
+	return nil
+}
+
+// performance is what Play plays. It is guarded by its Sink's mutex.
+type performance struct {
+	voice   Voice
+	endless bool
+	left    int // samples, if not endless
+	stopped bool
+}
+
+// fill draws the next frame, and reports whether it was the last one: that one
+// fades out, lest it end with a click.
+func (p *performance) fill(frame []int16) (last bool) {
+	p.voice.Fill(frame)
+	p.left -= len(frame)
+	if !p.stopped && (p.endless || p.left > 0) {
+		return false
+	}
+	n := len(frame)
+	if !p.stopped && p.left < 0 {
+		n += p.left
+	}
+	clear(frame[n:])
+	for i := range min(joinSamples, n) {
+		frame[n-1-i] = int16(int(frame[n-1-i]) * i / joinSamples)
+	}
+	return true
+}
+
+// performs reports whether the gateway's own sound has the stream. k.mu is held.
+func (k *Sink) performs() bool { return k.playing != nil || k.keypad.Sounding() }
+
+// perform draws a beat's sound: keys, or else what Play plays. k.mu is held.
+func (k *Sink) perform(frame []int16) {
+	switch {
+	case k.keypad.Sounding():
+		k.keypad.Fill(frame)
+	case k.playing != nil:
+		if k.playing.fill(frame) {
+			k.playing = nil
+		}
+	default:
+		clear(frame)
+	}
+}
+
+// tickPlay sends one beat of the gateway's own sound, and lets the seat be heard
+// again after the last.
+func (k *Sink) tickPlay(now time.Time) {
+	k.mix.mu.Lock()
+	defer k.mix.mu.Unlock()
+	k.mu.Lock()
+	k.perform(k.mix.frame[:])
+	k.mu.Unlock()
+	k.sendFrame(k.mix.frame[:], now, func() bool { return true })
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.performs() && !k.mixing { // what comes next begins from silence
+		k.mix.n = 0
+		k.tail, k.filling = [joinSamples]int16{}, true
+		k.joining.Store(k.form.Load().frame > 0)
+	}
+}
