@@ -30,6 +30,7 @@ type Ticket struct {
 	trunk    dialplan.Trunk
 	decision dialplan.Decision
 	slot     *slot
+	replaces *Call // whose seat it takes; nil: none
 }
 
 // Drop gives back what Admit took. It is harmless after Incoming, and on nil.
@@ -44,16 +45,12 @@ func (t *Ticket) Drop() {
 // on it. nil means that it may.
 func (x *Exchange) Admit(inv Invite) *Refusal {
 	x.init()
-	t := x.decide(inv)
-	switch {
-	case x.draining.Load():
+	if x.draining.Load() {
 		return inv.refusal(CauseShutdown, "the gateway is shutting down and takes no new calls")
-	case t.decision.Refused:
-		return inv.refusal(Cause(t.decision.Cause), t.decision.Reason)
 	}
-	var full string
-	if t.slot, full = x.loads.take(t.trunk, false, t.emergency(), time.Now()); full != "" {
-		return inv.refusal(CauseLimit, full)
+	t, refusal := x.ticket(inv)
+	if refusal != nil {
+		return refusal
 	}
 	if inv.Ticket == nil { // a user agent without tickets: Incoming takes the place
 		t.slot.leave(time.Now())
@@ -64,6 +61,22 @@ func (x *Exchange) Admit(inv Invite) *Refusal {
 	return nil
 }
 
+// ticket decides, and takes a place on the trunk.
+func (x *Exchange) ticket(inv Invite) (Ticket, *Refusal) {
+	if inv.Replaces != nil {
+		return x.replacing(inv)
+	}
+	t := x.decide(inv)
+	if t.decision.Refused {
+		return t, inv.refusal(Cause(t.decision.Cause), t.decision.Reason)
+	}
+	var full string
+	if t.slot, full = x.loads.take(t.trunk, false, t.emergency(), time.Now()); full != "" {
+		return t, inv.refusal(CauseLimit, full)
+	}
+	return t, nil
+}
+
 // claim makes the ticket of an INVITE the caller's own.
 func (x *Exchange) claim(inv Invite) Ticket {
 	if inv.Ticket != nil && inv.Ticket.admitted {
@@ -71,23 +84,30 @@ func (x *Exchange) claim(inv Invite) Ticket {
 		*inv.Ticket = Ticket{}
 		return t
 	}
-	t := x.decide(inv)
-	t.slot, _ = x.loads.take(t.trunk, false, true, time.Now())
+	t, refusal := x.ticket(inv)
+	if refusal != nil {
+		t.decision.Refused, t.decision.Target = true, dialplan.Target{Reject: string(refusal.Cause)}
+	}
 	return t
 }
 
 func (t Ticket) emergency() bool { return t.decision.Priority == "emergency" }
 
 func (x *Exchange) decide(inv Invite) Ticket {
+	trunk, trusted := x.sourceOf(inv)
+	return Ticket{trunk: trunk, decision: x.plan().Decide(dialplan.Query{
+		Stranger: !trusted, Trunk: trunk.Name, To: inv.To, From: inv.From, At: time.Now(),
+	})}
+}
+
+// sourceOf says from which trunk an INVITE comes, if from one, and whether it is trusted.
+func (x *Exchange) sourceOf(inv Invite) (trunk dialplan.Trunk, trusted bool) {
 	plan := x.plan()
 	trunk, known := plan.TrunkOf(inv.Source.Addr())
 	if inv.Trunk != "" { // it has shown the trunk's password, or came through our registration
 		trunk, known = plan.TrunkNamed(inv.Trunk)
 	}
-	trusted := known || x.Trusts != nil && x.Trusts(inv.Source.Addr())
-	return Ticket{trunk: trunk, decision: plan.Decide(dialplan.Query{
-		Stranger: !trusted, Trunk: trunk.Name, To: inv.To, From: inv.From, At: time.Now(),
-	})}
+	return trunk, known || x.Trusts != nil && x.Trusts(inv.Source.Addr())
 }
 
 func (inv Invite) refusal(cause Cause, reason string) *Refusal {

@@ -31,7 +31,8 @@ type Call struct {
 
 	// Guarded by Exchange.mu.
 	other   *Call // ends with this one
-	leaving bool
+	leaving bool  // it has no other any more
+	parked  bool  // we hold the phone
 
 	// The goroutine's own.
 	line      Line
@@ -47,15 +48,19 @@ type Call struct {
 	seat      *Participant
 	sink      *Sink
 	source    *Source
+	pin       *keyedPIN
+	redirects int
+	called    []string // trunks and addresses that were tried
 	ending    ending
 }
 
 // ending is why and how a call ends.
 type ending struct {
-	cause  Cause
-	code   int // SIP response, 0 if none
-	reason string
-	byPeer bool // the Line has ended by itself
+	cause    Cause
+	code     int // SIP response, 0 if none
+	reason   string
+	byPeer   bool     // the Line has ended by itself
+	contacts []string // where a 3xx response points to
 }
 
 // step is one state: it returns the next one, nil for the end.
@@ -117,6 +122,10 @@ func (c *Call) answered() step {
 	c.begin()
 	c.recode() // the answer may differ from early media; a late offer is answered by the ACK
 	c.to(StateActive, "call.answered")
+	if c.isParked() { // it took the seat of a phone on hold
+		c.seat.hold(true)
+		c.to(StateHeld, "call.held")
+	}
 	return c.active
 }
 
@@ -159,7 +168,9 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 		case <-timeout:
 			return LineEvent{}, timeUp
 		case d := <-c.keys:
-			c.digit(d)
+			if c.keyed(d) {
+				return LineEvent{}, isReady
+			}
 		case key := <-c.pass:
 			c.play(key)
 		case f := <-c.ask:
@@ -171,7 +182,19 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 			if c.gone(e, ok) {
 				return e, over
 			}
-			return e, told
+			switch e.Kind {
+			case LineDigit:
+				if c.keyed(e.Digit) {
+					return LineEvent{}, isReady
+				}
+			case LineReferred:
+				c.referred(e.Referral)
+			case LineVerified:
+				c.note(func(r *CallRecord) { r.Verstat = printable(e.Verstat, longestAttribute) })
+				c.emit("call.verified", nil)
+			default:
+				return e, told
+			}
 		}
 	}
 }
@@ -188,8 +211,6 @@ func (c *Call) changed(e LineEvent) {
 		c.to(StateActive, "call.resumed")
 	case LineRenegotiated:
 		c.recode()
-	case LineReferred:
-		c.referred(e.Referral)
 	}
 }
 
@@ -226,7 +247,7 @@ func (c *Call) gone(e LineEvent, ok bool) bool {
 	case !ok:
 		c.ending = ending{cause: CauseSignalling, reason: "the line was lost", byPeer: true}
 	case e.Kind == LineEnded:
-		c.ending = ending{cause: e.Cause, code: e.SIPCode, reason: e.Reason, byPeer: true}
+		c.ending = ending{cause: e.Cause, code: e.SIPCode, reason: e.Reason, byPeer: true, contacts: e.Contacts}
 	default:
 		return false
 	}

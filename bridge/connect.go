@@ -9,12 +9,11 @@ import (
 
 // order is a call that is to be placed; policy has been applied to its exits.
 type order struct {
-	exits    []dialplan.Exit
-	room     string        // where the called side lands; empty: a room of its own
-	parent   string        // the call on whose behalf it is placed
-	ring     time.Duration // 0: the Exchange's default
-	way      way
-	attended map[string]string // attributes of the parent, for header templates
+	exits  []dialplan.Exit
+	room   string        // where the called side lands; empty: a room of its own
+	parent string        // the call on whose behalf it is placed
+	ring   time.Duration // 0: the Exchange's default
+	way    way
 }
 
 // errand is a call that is placed on behalf of another one, which supervises it
@@ -82,9 +81,6 @@ func (c *Call) wayFor() way {
 		Asserted: rec.Asserted, Private: rec.Private, Diversion: diversion[:min(len(diversion), mostDiversions)],
 	}}
 }
-
-// mostDiversions bounds what is passed on of a call's history.
-const mostDiversions = 5
 
 // diverted is why the call goes on to another number, in the words of RFC 5806.
 func (c *Call) diverted() string {

@@ -30,10 +30,11 @@ type Exchange struct {
 	// midnight UTC, before this process; asked once per trunk with such a limit. nil: not at all.
 	SpentMinutes func(trunk string) time.Duration
 
-	loads  loads
-	events hub
-	beat   *beat
-	once   sync.Once
+	loads   loads
+	guesses guesses
+	events  hub
+	beat    *beat
+	once    sync.Once
 
 	mu       sync.Mutex // the control lock: rooms, membership, calls
 	rooms    map[string]*Room

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -19,10 +20,15 @@ func (x *Exchange) Incoming(inv Invite, line Line) {
 	t := x.claim(inv)
 	c := x.newCall(CallRecord{
 		State: StateRinging, Direction: Inbound, From: inv.From, To: inv.To, Trunk: t.trunk.Name,
-		Route: t.decision.Route, SIPCallID: inv.SIPCallID,
+		Route: t.decision.Route, SIPCallID: inv.SIPCallID, Attributes: attributesOf(inv, t.trunk),
 	})
+	c.rec.identify(inv.Identity, t.trunk)
 	c.trunk, c.slot, c.emergency, c.hops = t.trunk, t.slot, t.emergency(), inv.Hops
 	c.attach(line)
+	if t.replaces != nil {
+		x.start(c, func() step { return c.replace(t.replaces) })
+		return
+	}
 	x.start(c, func() step { return c.incoming(t.decision.Target) })
 }
 
@@ -45,9 +51,12 @@ func (c *Call) target(t dialplan.Target) step {
 	case t.Room == "":
 		return c.otherwise(t, CauseNoRoute, "the target is not available yet")
 	}
-	room, err := dialplan.Expand(t.Room, map[string]string{"call.id": c.id, "call.to": c.rec.To, "call.from": c.rec.From})
+	room, err := dialplan.Expand(t.Room, c.Record().vars())
 	if err != nil {
 		return c.otherwise(t, CauseNoRoute, err.Error())
+	}
+	if t.PIN != "" {
+		return func() step { return c.askPIN(t, room) }
 	}
 	c.note(func(r *CallRecord) { r.Room = room })
 	if t.Answer == "ready" {
@@ -97,12 +106,24 @@ func (c *Call) explained(reason string) string {
 
 // answer seats the caller and accepts the call.
 func (c *Call) answer(room string) step {
+	if err := c.accept(room); err != nil {
+		return c.end(CauseSignalling, err.Error())
+	}
+	return c.awaitAck(c.answered)
+}
+
+func (c *Call) accept(room string) error {
 	if err := c.sit(room); err != nil {
-		return c.end(CauseInternal, err.Error())
+		return err
 	}
 	if err := c.line.Answer(); err != nil {
-		return c.end(CauseSignalling, "answering: "+err.Error())
+		return fmt.Errorf("answering: %w", err)
 	}
+	return nil
+}
+
+// awaitAck: the answer is out; then goes on when it has arrived.
+func (c *Call) awaitAck(then step) step {
 	timeout := time.NewTimer(ackTimeout)
 	defer timeout.Stop()
 	for {
@@ -112,7 +133,7 @@ func (c *Call) answer(room string) step {
 		case what == timeUp:
 			return c.end(CauseSignalling, "the answer was never acknowledged")
 		case e.Kind == LineAnswered:
-			return c.answered
+			return then
 		}
 	}
 }

@@ -23,7 +23,7 @@ type way struct {
 func (c *Call) dialing() step {
 	exit := c.way.exits[0]
 	c.way.exits = c.way.exits[1:]
-	c.trunk = exit.Trunk
+	c.trunk, c.called = exit.Trunk, append(c.called, exit.Trunk.Name+" "+exit.To)
 	c.note(func(r *CallRecord) { r.Trunk, r.Route, r.To = exit.Trunk.Name, exit.Route, exit.To })
 	line, err := c.x.Dialer.Dial(DialSpec{
 		CallID: c.id, Trunk: exit.Trunk, To: exit.To, From: c.way.from, FromName: c.way.fromName,
@@ -42,7 +42,10 @@ func (c *Call) dialing() step {
 func (c *Call) failover() step {
 	failed := c.ending
 	c.slot.leave(time.Now())
-	for len(c.way.exits) > 0 && failsOver(failed.cause) {
+	if failed.cause == CauseRedirected {
+		c.way.exits = c.redirected(failed)
+	}
+	for len(c.way.exits) > 0 && (failsOver(failed.cause) || failed.cause == CauseRedirected) {
 		next := c.way.exits[0]
 		p, full := c.x.loads.take(next.Trunk, true, next.Emergency, time.Now())
 		if full == "" {

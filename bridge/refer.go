@@ -20,9 +20,11 @@ func (c *Call) referred(ref *Referral) {
 }
 
 func (c *Call) refer(ref *Referral) (Cause, error) {
-	switch {
+	switch rec := c.Record(); {
 	case c.trunk.Refer != "allow":
 		return CauseForbidden, fmt.Errorf("%s allows no transfer by REFER: set its refer to allow", c.trunkWords())
+	case rec.AnsweredAt == nil || rec.State == StateEnded:
+		return CauseRejected, fmt.Errorf("the call is not answered yet")
 	case c.errand != nil:
 		return CauseRejected, fmt.Errorf("the call is being transferred already")
 	case c.emergency:
@@ -63,7 +65,9 @@ func (c *Call) referTo(ref *Referral, phones []*Participant) (Cause, error) {
 	if d.Target.Room == "" || d.Target.PIN != "" {
 		return CauseForbidden, fmt.Errorf("only rooms without PIN, and numbers, take a transfer")
 	}
-	room, err := dialplan.Expand(d.Target.Room, map[string]string{"call.id": c.id, "call.to": ref.To, "call.from": rec.From})
+	vars := rec.vars()
+	vars["call.to"] = ref.To
+	room, err := dialplan.Expand(d.Target.Room, vars)
 	switch {
 	case err != nil:
 		return CauseNoRoute, err

@@ -139,6 +139,7 @@ func (c *Call) Hold(ctx context.Context, on bool) error {
 	}
 	return c.do(ctx, func() error {
 		c.seat.hold(on)
+		c.park(on)
 		if on {
 			c.to(StateHeld, "call.held")
 		} else {

@@ -28,6 +28,8 @@ func (c *Call) Transfer(ctx context.Context, req TransferRequest) error {
 			return refuse(Conflict, "", "call %s is not answered yet", c.id)
 		case (req.Room == "") == (req.To == ""):
 			return refuse(Invalid, "room", "a transfer needs either room or to")
+		case c.pin != nil:
+			return refuse(Conflict, "", "call %s is asked for its PIN", c.id)
 		case c.errand != nil:
 			return refuse(Conflict, "", "call %s is being transferred already", c.id)
 		case req.To != "":
