@@ -14,7 +14,8 @@ type Digit struct {
 // keys are the events of RFC 4733 section 3.2, in the order of their codes.
 const keys = "0123456789*#ABCD"
 
-// eventClock is the clock of telephone-event here.
+// eventClock is the clock of telephone-event beside most codecs, and of a
+// [DigitSender]. Beside Opus it is 48000.
 const eventClock = 8000
 
 // digitReceiver tells keys out of telephone-event packets, each key once however
@@ -30,24 +31,26 @@ type digitReceiver struct {
 	start   uint32 // RTP timestamp of the key's segment
 	latest  uint32 // of the last packet that belonged to the key
 	ended   bool
+	hz      uint32 // clock of the packet at hand
 }
 
-// A key cannot be let go and pressed again within this time.
-const rebounce = 60 * eventClock / 1000
+const (
+	rebounceMS   = 60 // a key cannot be let go and pressed again within this time
+	staleSeconds = 5  // how old a timestamp may be to be taken for a late packet of an earlier key
+)
 
-// How old a timestamp may be to be taken for a late packet of an earlier key.
-const staleKey = 5 * eventClock
-
-// push takes the payload of one packet; ok is true for the first packet of a key.
-func (d *digitReceiver) push(payload []byte, timestamp uint32, marker bool) (digit Digit, ok bool) {
+// push takes the payload of one packet, its times in units of hz; ok is true for
+// the first packet of a key.
+func (d *digitReceiver) push(payload []byte, timestamp uint32, marker bool, hz uint32) (digit Digit, ok bool) {
 	if len(payload) < 4 || int(payload[0]) >= len(keys) {
 		return Digit{}, false
 	}
+	d.hz = hz
 	event, end := payload[0], payload[1]&0x80 != 0
 	duration := binary.BigEndian.Uint16(payload[2:])
 	if d.pressed {
 		age := int32(timestamp - d.start)
-		if age < 0 && age > -staleKey {
+		if age < 0 && age > -staleSeconds*int32(hz) {
 			return Digit{}, false // late
 		}
 		if event == d.event && (timestamp == d.start || d.goesOn(timestamp, marker)) {
@@ -55,10 +58,10 @@ func (d *digitReceiver) push(payload []byte, timestamp uint32, marker bool) (dig
 			return Digit{}, false
 		}
 	}
-	*d = digitReceiver{pressed: true, event: event, start: timestamp, latest: timestamp, ended: end}
+	*d = digitReceiver{pressed: true, event: event, start: timestamp, latest: timestamp, ended: end, hz: hz}
 	return Digit{
 		Key:      rune(keys[event]),
-		Duration: time.Duration(duration) * time.Second / eventClock,
+		Duration: time.Duration(duration) * time.Second / time.Duration(hz),
 	}, true
 }
 
@@ -67,14 +70,14 @@ func (d *digitReceiver) goesOn(timestamp uint32, marker bool) bool {
 	if marker {
 		return false
 	}
-	return d.nextSegment(timestamp) || int32(timestamp-d.latest) <= rebounce
+	return d.nextSegment(timestamp) || int32(timestamp-d.latest) <= rebounceMS*int32(d.hz)/1000
 }
 
 // nextSegment: segments are 0xFFFF long; senders that only count whole packets
 // cut them up to 100 ms shorter.
 func (d *digitReceiver) nextSegment(timestamp uint32) bool {
 	length := timestamp - d.start
-	return !d.ended && length <= 0xFFFF && length > 0xFFFF-eventClock/10
+	return !d.ended && length <= 0xFFFF && length > 0xFFFF-d.hz/10
 }
 
 func (d *digitReceiver) update(timestamp uint32, end bool) {

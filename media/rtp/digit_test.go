@@ -46,7 +46,7 @@ func heard(packets []eventPacket) string {
 	var d digitReceiver
 	var got []rune
 	for _, p := range packets {
-		if digit, ok := d.push(p.payload, p.timestamp, p.marker); ok {
+		if digit, ok := d.push(p.payload, p.timestamp, p.marker, eventClock); ok {
 			got = append(got, digit.Key)
 		}
 	}
@@ -194,7 +194,7 @@ func FuzzDigits(f *testing.F) {
 		reports := 0
 		for range 3 {
 			for _, p := range []eventPacket{{a, at, am}, {a, at, am}} {
-				if digit, ok := d.push(p.payload, p.timestamp, p.marker); ok {
+				if digit, ok := d.push(p.payload, p.timestamp, p.marker, eventClock); ok {
 					reports++
 					if !strings.ContainsRune(keys, digit.Key) || digit.Duration < 0 {
 						t.Fatalf("digit %+v", digit)
@@ -205,7 +205,7 @@ func FuzzDigits(f *testing.F) {
 		if reports > 1 {
 			t.Fatalf("one packet repeated gives %d keys", reports)
 		}
-		d.push(b, bt, bm)
-		d.push(a, at, am)
+		d.push(b, bt, bm, eventClock)
+		d.push(a, at, am, eventClock)
 	})
 }

@@ -1,6 +1,7 @@
 package rtp
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -40,12 +41,15 @@ type Params struct {
 	Ptime            time.Duration // of what we send, 10 to 60 ms; 0 means 20 ms
 	Latch            bool          // the signalled address may be wrong (NAT): learn it
 	Send, Receive    bool
+	Mux              bool      // RTCP goes over the RTP port both ways, RFC 5761; RemoteRTCP is not looked at
+	Security         *Security // nil: plain RTP. It is not changed afterwards
 }
 
 // agreed is Params made ready for the road; it never changes.
 type agreed struct {
 	Params
 	codecs [128]media.Codec // by payload type
+	clocks [128]int         // of telephone-events, by payload type
 	noise  int              // payload type of comfort noise, -1: not agreed
 }
 
@@ -57,6 +61,9 @@ func agree(p Params, local netip.Addr) (*agreed, error) {
 	if err := p.check(local); err != nil {
 		return nil, err
 	}
+	if p.Mux {
+		p.RemoteRTCP = p.Remote
+	}
 	if !p.RemoteRTCP.IsValid() && usable(p.Remote) {
 		p.RemoteRTCP = netip.AddrPortFrom(p.Remote.Addr(), p.Remote.Port()+1)
 	}
@@ -64,6 +71,7 @@ func agree(p Params, local netip.Addr) (*agreed, error) {
 	a := &agreed{Params: p, noise: -1}
 	for _, pc := range p.Accept {
 		a.codecs[pc.PayloadType] = pc.Codec
+		a.clocks[pc.PayloadType] = pc.ClockHz
 		if pc.Codec == media.ComfortNoise {
 			a.noise = int(pc.PayloadType)
 		}
@@ -91,7 +99,20 @@ func (p *Params) check(local netip.Addr) error {
 			return fmt.Errorf("payload type %d of %s: want 0 to 127", pc.PayloadType, pc.Codec)
 		}
 	}
-	return nil
+	return p.Security.check()
+}
+
+// clockOf returns the clock of a telephone-event's payload type.
+func (a *agreed) clockOf(payloadType uint8) uint32 {
+	return uint32(cmp.Or(a.clocks[payloadType], eventClock))
+}
+
+// rtcpOf returns where the RTCP of a peer goes whose RTP comes from an address.
+func (a *agreed) rtcpOf(from netip.AddrPort) netip.AddrPort {
+	if a.Mux {
+		return from
+	}
+	return netip.AddrPortFrom(from.Addr(), from.Port()+1)
 }
 
 // numberOf returns the payload type for a codec towards the peer.

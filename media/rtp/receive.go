@@ -21,6 +21,10 @@ type inbound struct {
 	reportID uint32    // middle 32 bits of the NTP time of the last SR; 0: none came
 	reportAt time.Time // when it came
 	left     bool      // the peer said BYE
+
+	keys  *keyring // nil: the leg is not protected
+	shake shake    // the DTLS handshake
+	name  string   // of what protects the leg
 }
 
 // Receive sets who gets the peer's packets and keys, in place of who got them
@@ -47,6 +51,10 @@ func (s *Session) LastReceived() time.Time {
 func (s *Session) receivedRTP(b []byte, from netip.AddrPort, now time.Time) {
 	defer s.recovered()
 	if s.broken.Load() {
+		return
+	}
+	if isDTLS(b) {
+		s.takeDTLS(b, from, now)
 		return
 	}
 	if s.strayRTCP(b) {
@@ -95,6 +103,11 @@ func (s *Session) take(b []byte, from netip.AddrPort, now time.Time) (t taken) {
 		s.in.discarded++
 		return t
 	}
+	b, ok := s.openLocked(b, from, now)
+	if !ok {
+		s.in.discarded++
+		return t
+	}
 	h, payload, err := parse(b)
 	codec := a.codecs[h.payloadType]
 	if err != nil || codec == media.NoCodec || !s.in.latch.accept(from, h, now) {
@@ -103,7 +116,7 @@ func (s *Session) take(b []byte, from netip.AddrPort, now time.Time) (t taken) {
 	}
 	if t.learnt = s.remote.Load() != nil && from != *s.remote.Load(); t.learnt {
 		s.sendTo(from)
-		s.in.rtcp = netip.AddrPortFrom(from.Addr(), from.Port()+1)
+		s.in.rtcp = a.rtcpOf(from)
 	}
 	how := s.in.reception.add(h)
 	if how == foreign {
@@ -117,7 +130,7 @@ func (s *Session) take(b []byte, from netip.AddrPort, now time.Time) (t taken) {
 	s.in.lastReceived = now
 	if codec == media.TelephoneEvent {
 		s.in.timeline.skip(h.sequence)
-		t.digit, t.pressed = s.in.digits.push(payload, h.timestamp, h.marker)
+		t.digit, t.pressed = s.in.digits.push(payload, h.timestamp, h.marker, a.clockOf(h.payloadType))
 		t.pressed = t.pressed && a.Receive
 		return t
 	}

@@ -32,18 +32,42 @@ func randomised(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 // sendReport sends the compound packet of section 6.1 to the peer, if its address is known.
 func (s *Session) sendReport(now time.Time, bye bool) {
 	s.mu.Lock()
-	packets, to := s.report(now, bye), s.in.rtcp
+	packets, to, a := s.report(now, bye), s.in.rtcp, s.agreed.Load()
 	s.mu.Unlock()
-	if !usable(to) {
+	if a == nil || !usable(to) || !a.reports() {
 		return
 	}
 	b, err := pionrtcp.Marshal(packets)
 	if err == nil {
-		err = s.rtcp.send(b, to)
+		err = s.writeRTCP(b, to, a)
 	}
 	if err != nil {
 		s.log.Debug("RTCP report not sent", "to", to, "err", err)
 	}
+}
+
+// reports says whether RTCP is spoken: a handshake gives keys for its own port
+// alone, RFC 5764 section 4.1, and is held on the RTP port.
+func (a *agreed) reports() bool { return a.Security == nil || a.Security.DTLS == nil || a.Mux }
+
+// writeRTCP sends a compound packet, encrypted where the leg is.
+func (s *Session) writeRTCP(b []byte, to netip.AddrPort, a *agreed) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if a.Security != nil {
+		k := s.sealer.Load()
+		if k == nil {
+			return nil // no keys yet
+		}
+		var err error
+		if b, err = k.sealRTCP(b); err != nil {
+			return err
+		}
+	}
+	if a.Mux {
+		return s.rtp.send(b, to)
+	}
+	return s.rtcp.send(b, to)
 }
 
 // report builds SR or RR, SDES, and BYE at the end. s.mu is held.
@@ -100,6 +124,11 @@ func (s *Session) takeRTCP(b []byte, from netip.AddrPort, now time.Time, onRTP b
 	known := from == s.in.rtcp && !onRTP || from == s.in.latch.source && onRTP
 	nearby := !onRTP && s.in.latch.learnt && from.Addr() == s.in.latch.source.Addr()
 	if s.agreed.Load() == nil || !known && !nearby {
+		s.in.discarded++
+		return
+	}
+	b, ok := s.openRTCPLocked(b, from, known, now)
+	if !ok {
 		s.in.discarded++
 		return
 	}

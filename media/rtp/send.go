@@ -1,6 +1,7 @@
 package rtp
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"time"
@@ -21,11 +22,11 @@ type outbound struct {
 }
 
 // WritePacket sends one packet, see [media.Writer]. Packets are dropped
-// silently while Send is off or the peer's address is not known. It is an error
+// silently while Send is off, or the peer's address or the keys are not known. It is an error
 // to send a codec that the peer has not agreed to, or more than fits a datagram.
 func (s *Session) WritePacket(p *media.Packet) error {
 	a, to := s.agreed.Load(), s.remote.Load()
-	if a == nil || to == nil || !a.Send {
+	if a == nil || to == nil || !a.Send || a.Security != nil && s.sealer.Load() == nil {
 		return nil
 	}
 	number, ok := a.numberOf(p.Codec)
@@ -49,7 +50,26 @@ func (s *Session) write(p *media.Packet, number uint8, to netip.AddrPort) error 
 	defer s.writing.Unlock()
 	put(s.buffer[:], p, number, s.ssrc)
 	n := copy(s.buffer[headerSize:], p.Payload)
-	return s.rtp.send(s.buffer[:headerSize+n], to)
+	if p.Codec == media.TelephoneEvent {
+		s.agreed.Load().stretch(s.buffer[headerSize : headerSize+n])
+	}
+	b := s.buffer[:headerSize+n]
+	if k := s.sealer.Load(); k != nil {
+		var err error
+		if b, err = k.seal(b); err != nil {
+			return err
+		}
+	}
+	return s.rtp.send(b, to)
+}
+
+// stretch puts the duration of a key, in units of 8000 Hz, into those agreed on.
+func (a *agreed) stretch(event []byte) {
+	if a.EventHz <= eventClock || len(event) < 4 {
+		return
+	}
+	units := int(binary.BigEndian.Uint16(event[2:])) * a.EventHz / eventClock
+	binary.BigEndian.PutUint16(event[2:], uint16(min(units, 0xFFFF)))
 }
 
 func (s *Session) sent(p *media.Packet, now time.Time) {

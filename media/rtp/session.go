@@ -24,6 +24,11 @@ type Config struct {
 	Ports   *Ports       // nil: any free pair of ports
 	LocalIP netip.Addr   // the one address that is bound
 	Log     *slog.Logger // with the call's id; nil: silent
+
+	Identity *Identity // our certificate, for Params with DTLS
+	// Keyed is told of the end of each DTLS handshake: nil, the leg is protected
+	// from now on; else why it is not. It must not block. May be nil.
+	Keyed func(error)
 }
 
 // Session is one RTP session with one peer. Its methods are safe for
@@ -48,8 +53,13 @@ type Session struct {
 	in  inbound
 	out outbound
 
-	writing sync.Mutex // one packet at a time in buffer
-	buffer  [maxPacket]byte
+	writing sync.Mutex // one packet at a time in buffer; guards what sealer holds
+	buffer  [maxPacket + tagRoom]byte
+	sealer  atomic.Pointer[sealer] // encrypts what is sent; stored with mu held
+
+	identity   *Identity
+	keyed      func(error)
+	handshakes sync.WaitGroup
 
 	stop    chan struct{} // closed by Close
 	reports sync.WaitGroup
@@ -73,7 +83,8 @@ func Open(ctx context.Context, c Config) (*Session, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Session{log: c.Log, ports: c.Ports, ssrc: rand.Uint32(), cname: crand.Text(), stop: make(chan struct{})}
+	s := &Session{log: c.Log, ports: c.Ports, ssrc: rand.Uint32(), cname: crand.Text(),
+		identity: c.Identity, keyed: c.Keyed, stop: make(chan struct{})}
 	rtp, rtcp, err := bind(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open RTP session on %s: %w", c.LocalIP, err)
@@ -102,6 +113,9 @@ func (s *Session) Update(p Params) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.agreed.Load()
+	if err := s.protectLocked(a, before); err != nil {
+		return fmt.Errorf("RTP parameters: %w", err)
+	}
 	if before == nil || !before.Receive {
 		s.in.lastReceived = time.Now()
 	}
@@ -141,6 +155,7 @@ func (s *Session) Close() error {
 	s.closing.Do(func() {
 		close(s.stop)
 		s.reports.Wait()
+		s.endHandshakes()
 		s.rtp.stopReading()
 		s.rtcp.stopReading()
 		s.sendReport(time.Now(), true)
