@@ -110,7 +110,7 @@ func (u *UA) listen(ctx context.Context, a Address, secure bool) (*face, net.Lis
 		}
 		f := newFace(a, got, false, u.config.PublicIP)
 		f.index = len(u.faces)
-		f.udp = u.newSocket(conn, f.index)
+		f.udp = u.newSocket(conn, f)
 		return f, l, nil
 	}
 }
@@ -123,8 +123,8 @@ func (u *UA) listenTCP(ctx context.Context, addr netip.AddrPort) (net.Listener, 
 	return u.config.ListenTCP(ctx, network, addr.String())
 }
 
-func (u *UA) newSocket(conn net.PacketConn, face int) *udpSocket {
-	s := newUDPSocket(conn, u.guard, face)
+func (u *UA) newSocket(conn net.PacketConn, f *face) *udpSocket {
+	s := newUDPSocket(conn, f, u.guard, u.config.Trace)
 	s.gone = u.onUnreachable
 	s.serve = func(r *udpReader) { u.servers.Go(func() { u.stack.TransportLayer().ServeUDP(r) }) }
 	return s

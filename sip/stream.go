@@ -127,15 +127,20 @@ func (c *stream) next(idle time.Duration) ([]byte, error) {
 		return nil, err
 	}
 	c.Conn.SetReadDeadline(time.Now().Add(messageTime))
-	raw, whole, err := c.frame()
+	raw, claimed, err := c.frame()
 	if err != nil {
 		return nil, err
 	}
-	ok, answer := c.owner.guard.admit(raw, c.remote, c.transport)
+	c.owner.tap.received(raw, c.transport, c.local, c.remote)
+	checked := raw
+	if claimed > maxMessage {
+		checked = append(raw, make([]byte, maxMessage)...) // only its length matters: 513
+	}
+	ok, answer := c.owner.guard.admit(checked, c.remote, c.transport)
 	if answer != nil {
 		c.Write(answer)
 	}
-	if !whole {
+	if claimed != len(raw) {
 		return nil, errors.New("the stream cannot be followed any more")
 	}
 	if !ok {
@@ -216,38 +221,42 @@ func (l *lookahead) Read(p []byte) (int, error) {
 	return l.from.Read(p)
 }
 
-// frame reads one message. whole is false when its end cannot be told: the
-// header is too long, or Content-Length is missing or absurd.
-func (c *stream) frame() (raw []byte, whole bool, err error) {
+// frame reads one message, of as many bytes as it claims to have. If it has
+// more or says nothing sound, only what was read so far comes back, and where
+// the next message begins cannot be told; claimed is 0 in the latter case.
+func (c *stream) frame() (raw []byte, claimed int, err error) {
 	for !bytes.HasSuffix(raw, []byte("\n\r\n")) && !bytes.HasSuffix(raw, []byte("\n\n")) {
 		part, err := c.r.ReadSlice('\n')
 		raw = append(raw, part...)
 		if err != nil && err != bufio.ErrBufferFull {
-			return nil, false, err
+			return nil, 0, err
 		}
 		if len(raw) > maxMessage {
-			return raw, false, nil
+			return raw, 0, nil
 		}
 	}
 	length, n := readHead(raw).get("content-length")
 	size, bad := strconv.ParseUint(length, 10, 31)
-	if n != 1 || bad != nil || len(raw)+int(size) > maxMessage {
-		if n == 1 && bad == nil {
-			raw = append(raw, make([]byte, maxMessage)...) // only its length matters: 513
-		}
-		return raw, false, nil
+	if n != 1 || bad != nil {
+		return raw, 0, nil
+	}
+	claimed = len(raw) + int(size)
+	if claimed > maxMessage {
+		return raw, claimed, nil
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(c.r, body); err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
-	return append(raw, body...), true, nil
+	return append(raw, body...), claimed, nil
 }
 
 // Write sends whole messages with a deadline; a peer that does not read loses the connection.
 func (c *stream) Write(b []byte) (int, error) {
 	c.Conn.SetWriteDeadline(time.Now().Add(writeTime))
-	if _, err := c.Conn.Write(c.owner.guard.retag(b)); err != nil {
+	out := c.owner.guard.retag(b)
+	c.owner.tap.sent(out, c.transport, c.local, c.remote)
+	if _, err := c.Conn.Write(out); err != nil {
 		c.abort()
 		return 0, err
 	}

@@ -28,6 +28,7 @@ const sameRemote = 8
 // room, so that thousands of slow peers keep nobody out.
 type streams struct {
 	guard     *guard
+	tap       tap
 	max       int
 	perSource int // of strangers
 
@@ -40,11 +41,11 @@ type streams struct {
 	greeters  sync.WaitGroup
 }
 
-func newStreams(g *guard, max int) *streams {
+func newStreams(g *guard, max int, t tap) *streams {
 	if max <= 0 {
 		max = 1024
 	}
-	s := &streams{guard: g, max: max, perSource: (max + 3) / 4, strangers: map[netip.Addr]int{}, byText: map[string]*stream{}}
+	s := &streams{guard: g, tap: t, max: max, perSource: (max + 3) / 4, strangers: map[netip.Addr]int{}, byText: map[string]*stream{}}
 	for i := range s.queues {
 		s.queues[i] = list.New()
 	}

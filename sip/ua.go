@@ -19,6 +19,7 @@ import (
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
+	"github.com/roomline/roomline/sip/trace"
 )
 
 // Config is what a UA needs; it is copied by New and not changed afterwards.
@@ -70,6 +71,12 @@ type Config struct {
 	// Refused is told of every INVITE that became no call, those that Admit
 	// refused included, exactly once each. It must not block. May be nil.
 	Refused func(bridge.Refusal)
+
+	// Trace is shown every SIP message as it is on the wire: those received,
+	// whether they are sound or not, and those sent, before they leave. Raw is
+	// valid only until it returns. It is called by many goroutines at once, must
+	// not block and must not call the UA. nil costs nothing.
+	Trace func(trace.Message)
 
 	// MaxConns bounds open TCP and TLS connections; 0 means 1024.
 	MaxConns int
@@ -154,7 +161,7 @@ func New(c Config) (*UA, error) {
 		serverTLS: c.TLS.server()}
 	u.names = newLocator(c.Resolver)
 	u.guard = newGuard(c.UserAgent, u.refusedRaw)
-	u.streams = newStreams(u.guard, c.MaxConns)
+	u.streams = newStreams(u.guard, c.MaxConns, c.Trace)
 	return u, nil
 }
 

@@ -21,7 +21,9 @@ const (
 // udpSocket is one signalling socket. sipgo reads it through one udpReader at a time.
 type udpSocket struct {
 	conn   net.PacketConn
+	local  netip.AddrPort
 	face   int // see facedAddr
+	tap    tap
 	guard  *guard
 	gone   func(netip.AddrPort) // an ICMP error came back from there
 	serve  func(*udpReader)     // starts sipgo on a reader, in a goroutine of its own
@@ -35,9 +37,9 @@ type udpSocket struct {
 	retired []*udpReader
 }
 
-func newUDPSocket(conn net.PacketConn, g *guard, face int) *udpSocket {
+func newUDPSocket(conn net.PacketConn, f *face, g *guard, t tap) *udpSocket {
 	receiveErrors(conn)
-	return &udpSocket{conn: conn, face: face, guard: g, closed: make(chan struct{}), known: make(chan struct{})}
+	return &udpSocket{conn: conn, local: f.addr, face: f.index, tap: t, guard: g, closed: make(chan struct{}), known: make(chan struct{})}
 }
 
 // Close ends all readers.
@@ -138,6 +140,7 @@ func (s *udpSocket) passes(data []byte, source netip.AddrPort) (ok bool) {
 			ok = false
 		}
 	}()
+	s.tap.received(data, "udp", s.local, source)
 	ok, answer := s.guard.admit(data, source, "udp")
 	if answer != nil {
 		s.write(answer, net.UDPAddrFromAddrPort(replyTo(answer, source)))
@@ -170,6 +173,10 @@ func (s *udpSocket) reportErrors() {
 
 // write sends once more when the socket reports an earlier datagram's ICMP error.
 func (s *udpSocket) write(b []byte, addr net.Addr) (int, error) {
+	if s.tap != nil {
+		remote, _ := addrPortOf(addr)
+		s.tap.sent(b, "udp", s.local, remote)
+	}
 	n, err := s.conn.WriteTo(b, addr)
 	if err != nil && isNetworkError(err) {
 		s.reportErrors()
