@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -35,9 +36,18 @@ type guard struct {
 
 // newGuard makes a guard; refused hears of every INVITE that it turns away, once.
 func newGuard(server string, refused func(*head, *fault, netip.AddrPort, string)) *guard {
-	g := &guard{parser: sipmsg.NewParser(), server: server, refused: refused, told: map[string]time.Time{}}
+	g := &guard{parser: newParser(), server: server, refused: refused, told: map[string]time.Time{}}
 	rand.Read(g.secret[:])
 	return g
+}
+
+// newParser is sipgo's parser without its reading of Refer-To and Referred-By,
+// which loses what it does not understand.
+func newParser() *sipmsg.Parser {
+	fields := maps.Clone(sipmsg.DefaultHeadersParser())
+	delete(fields, "refer-to")
+	delete(fields, "referred-by")
+	return sipmsg.NewParser(sipmsg.WithHeadersParsers(fields))
 }
 
 // admit says whether raw may go to sipgo. If not, answer is the response to

@@ -55,8 +55,16 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	inv := inviteOf(req)
 	inv.Ticket = &bridge.Ticket{}
 	defer inv.Ticket.Drop()
+	old, f := u.replacedBy(req)
+	if old != nil {
+		inv.Replaces = old
+	}
 	if r := u.admit(inv); r != nil {
 		u.refuseInvite(req, tx, *r)
+		return
+	}
+	if f != nil { // strangers do not learn which calls there are
+		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words})
 		return
 	}
 	l, offer, refusal, more := u.prepare(req, inv)

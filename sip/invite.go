@@ -57,6 +57,10 @@ func (l *Line) buildInvite(out *clientInvite) (*sipmsg.Request, error) {
 		for name, value := range l.dial.spec.Headers {
 			req.AppendHeader(sipmsg.NewHeader(name, value))
 		}
+		if r := l.dial.spec.Replaces; r != "" {
+			req.AppendHeader(sipmsg.NewHeader("Replaces", r))
+			req.AppendHeader(sipmsg.NewHeader("Require", "replaces"))
+		}
 	}
 	req.AppendHeader(sipmsg.NewHeader("Allow", allowed))
 	req.AppendHeader(sipmsg.NewHeader("Supported", supported))

@@ -64,6 +64,10 @@ type Line struct {
 	holds []holdWish    // waiting for their turn
 	keys  []keyWish     // likewise, the first one is on its way
 
+	referral  *referral // a REFER of the peer's that is not over
+	referrals int       // how many there were
+	transfer  *transfer // a REFER of ours that is not over
+
 	byeCause  bridge.Cause // of the BYE that waits for an ACK
 	byeReason string
 
@@ -186,6 +190,10 @@ func (l *Line) over(cause bridge.Cause, code int, reason string) {
 		return
 	}
 	l.ended = true
+	l.dropReferral()
+	if l.transfer != nil {
+		l.endTransfer(l.transfer, errLostTransfer)
+	}
 	if l.media != nil {
 		l.media.Close()
 	}
@@ -213,9 +221,6 @@ func (l *Line) Hold(ctx context.Context, on bool) error {
 
 // Early implements bridge.Line.
 func (l *Line) Early() error { return errNotYet }
-
-// Refer implements bridge.Line.
-func (l *Line) Refer(context.Context, string, bridge.Line) error { return errNotYet }
 
 var errNotYet = errors.New("not available yet")
 

@@ -27,6 +27,7 @@ func (u *UA) open(ctx context.Context) error {
 	silent := slog.New(slog.DiscardHandler)
 	stack, err := sipgo.NewUA(
 		sipgo.WithUserAgent(u.config.UserAgent),
+		sipgo.WithUserAgentParser(newParser()),
 		sipgo.WithUserAgentTransportLayerOptions(sipmsg.WithTransportLayerLogger(silent)),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			sipmsg.WithTransactionLayerLogger(silent),

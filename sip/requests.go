@@ -43,6 +43,10 @@ func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		u.onLoneCancel(req, tx)
 	case sipmsg.OPTIONS:
 		u.onOptions(req, tx)
+	case sipmsg.REFER:
+		u.onRefer(req, tx)
+	case sipmsg.NOTIFY:
+		u.withinDialog(req, tx, (*Line).onNotify)
 	case sipmsg.INFO:
 		u.withinDialog(req, tx, (*Line).onInfo)
 	default:

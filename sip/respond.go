@@ -10,17 +10,17 @@ import (
 )
 
 // allowed is the Allow header field: the methods that are built.
-const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY"
 
 // supported is the Supported header field; extensions are those that a peer may
 // require. They grow together.
-const supported = ""
+const supported = "replaces, norefersub"
 
-var extensions = map[string]bool{}
+var extensions = map[string]bool{"replaces": true, "norefersub": true}
 
 // recognised methods are known and not built: they get 405, others 501.
 var recognised = map[sipmsg.RequestMethod]bool{
-	sipmsg.REGISTER: true, sipmsg.SUBSCRIBE: true, sipmsg.NOTIFY: true, sipmsg.REFER: true,
+	sipmsg.REGISTER: true, sipmsg.SUBSCRIBE: true,
 	sipmsg.MESSAGE: true, sipmsg.PRACK: true, sipmsg.UPDATE: true, sipmsg.PUBLISH: true,
 }
 
