@@ -97,27 +97,29 @@ func (n *notifier) send(p progress) {
 	req.AppendHeader(sipmsg.NewHeader("Content-Type", sipfrag+";version=2.0"))
 	req.SetBody(fmt.Appendf(nil, "SIP/2.0 %d %s\r\n", p.code, p.phrase))
 	n.busy = true
-	l.exchange(&l.dialog, req, func(res *sipmsg.Response) { n.told(p, res) })
+	l.exchange(&l.dialog, req, func(res *sipmsg.Response) { n.told(res) })
+	if p.reason != "" {
+		n.end() // whatever the answer is
+	}
 }
 
 // told: a NOTIFY that fails ends the subscription, RFC 6665 section 4.2.2.
-func (n *notifier) told(p progress, res *sipmsg.Response) {
+func (n *notifier) told(res *sipmsg.Response) {
 	n.busy = false
-	if !n.open {
-		return
-	}
-	if p.reason != "" || res == nil || !res.IsSuccess() {
+	next := n.next
+	switch {
+	case !n.open:
+	case res == nil || !res.IsSuccess():
 		n.end()
-		return
-	}
-	if next := n.next; next != nil {
+	case next != nil:
 		n.next = nil
 		n.send(*next)
 	}
 }
 
+// end forgets the subscription; it is harmless again.
 func (n *notifier) end() {
-	n.open = false
+	n.open, n.next = false, nil
 	n.line.cancelTimer(n.expiry)
 	n.over()
 }

@@ -43,6 +43,13 @@ func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) {
 			return nil, fmt.Errorf("header field %q cannot be sent", text.Printable(name, 64))
 		}
 	}
+	if spec.Replaces != "" {
+		r, f := readReplaces(spec.Replaces)
+		if f != nil {
+			return nil, f
+		}
+		spec.Replaces = r.String()
+	}
 	terms, err := u.termsOf(spec.Trunk)
 	if err != nil {
 		return nil, err

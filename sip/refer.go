@@ -12,9 +12,9 @@ import (
 	"github.com/roomline/roomline/sip/text"
 )
 
-// decisionTime is how long a REFER waits for Accept or Refuse: a request that is
-// no INVITE must be answered well before its sender gives up (RFC 4320).
-const decisionTime = 4 * time.Second
+// decisionTime is how long a REFER waits for Accept or Refuse, 4 s: a request that
+// is no INVITE must be answered well before its sender gives up (RFC 4320).
+func decisionTime() time.Duration { return 8 * sipmsg.T1 }
 
 // referral is a REFER of the peer's, RFC 3515, until its subscription is over.
 type referral struct {
@@ -76,10 +76,14 @@ func (l *Line) consider(req *sipmsg.Request, tx *sipmsg.ServerTx, to referTo, wi
 		r.id = req.CSeq().SeqNo // the first may go without, section 2.4.6
 	}
 	l.referrals++
-	r.over = func() { l.referral = nil }
+	r.over = func() {
+		if l.referral == r {
+			l.referral = nil
+		}
+	}
 	r.quiet = wantsNoSubscription(req)
 	l.referral = r
-	r.wait = l.after(decisionTime, func() { r.refuse(bridge.CauseNormal, "nobody decided in time") })
+	r.wait = l.after(decisionTime(), func() { r.refuse(bridge.CauseNormal, "nobody decided in time") })
 	ask := &bridge.Referral{
 		To: l.dialled(to.uri), URI: text.Printable(to.uri, 256), By: referredBy(req),
 		Refuse:   func(c bridge.Cause, reason string) { l.post(func() { r.refuse(c, reason) }) },

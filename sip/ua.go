@@ -82,8 +82,8 @@ type Config struct {
 	MaxConns int
 }
 
-// farewell is how long Run waits for the peers' answers to its last BYEs.
-const farewell = 3 * time.Second
+// farewell is how long Run waits for the peers' answers to its last BYEs: 3 s.
+func farewell() time.Duration { return 6 * sipmsg.T1 }
 
 // UA is a SIP user agent. Its methods are safe for concurrent use.
 type UA struct {
@@ -191,7 +191,7 @@ func (u *UA) hangUpAll() {
 	for _, l := range list {
 		l.End(bridge.CauseShutdown, "the gateway is stopping")
 	}
-	patience := time.NewTimer(farewell)
+	patience := time.NewTimer(farewell())
 	defer patience.Stop()
 	for _, l := range list {
 		select {

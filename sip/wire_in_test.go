@@ -232,7 +232,7 @@ func TestRequestsOutsideAnyDialogAre481(t *testing.T) {
 func TestMethodsThatAreNotBuilt(t *testing.T) {
 	b := startAgent(t, nil)
 	w := newWire(t, b.Addr())
-	for method, code := range map[string]int{"INFO": 481, "UPDATE": 405, "REFER": 405, "PRACK": 405, "NOTIFY": 405,
+	for method, code := range map[string]int{"INFO": 481, "UPDATE": 405, "REFER": 403, "PRACK": 405, "NOTIFY": 481,
 		"MESSAGE": 405, "REGISTER": 405, "SUBSCRIBE": 405, "PUBLISH": 405, "FROBNICATE": 501} {
 		d := w.invite()
 		d.method, d.body = method, ""
