@@ -34,9 +34,10 @@ var contentTypes = map[string]string{
 
 // site is everything that can be served, read once.
 type site struct {
-	version              string // of all assets together
-	assets               map[string]*file
-	front, room, missing *file
+	version             string // of all assets together
+	assets              map[string]*file
+	front, room, trunks *file
+	missing             *file
 }
 
 // file is one thing to serve, as it is and compressed.
@@ -61,7 +62,7 @@ func load() *site {
 		must(err)
 		return newFile(name, bytes.ReplaceAll(body, []byte("{{assets}}"), []byte("/assets/"+s.version)))
 	}
-	s.front, s.room, s.missing = page("front.html"), page("room.html"), page("missing.html")
+	s.front, s.room, s.trunks, s.missing = page("front.html"), page("room.html"), page("trunks.html"), page("missing.html")
 	return s
 }
 

@@ -1,5 +1,5 @@
-// Package web owns the pages that people see: the front page, the room page
-// and the page for what is not there, with their scripts, styles and icons,
+// Package web owns the pages that people see: the front page, the room page,
+// the page of trunks and calls, and the page for what is not there, with their scripts, styles and icons,
 // all embedded in the binary. The pages are clients of the HTTP API and of the
 // room's WebSocket; the package itself knows neither calls nor rooms, imports
 // no other folder of the house, and starts no goroutines.
@@ -14,10 +14,14 @@ import (
 // roomName is what a room may be called, as the API has it.
 var roomName = regexp.MustCompile(`^[A-Za-z0-9._+-]{1,64}$`)
 
+// callPath names a call, as the API does.
+var callPath = regexp.MustCompile(`^/calls/[A-Za-z0-9_-]{1,64}$`)
+
 // Handler serves
 //
 //	/                            the front page
 //	/rooms/{room}                the room page; the token stays in the fragment
+//	/trunks, /calls/{id}         the page of trunks and calls; its key stays in memory
 //	/assets/{version}/...        scripts, styles and icons, kept for a year
 //	anything else                404, as a page
 //
@@ -43,6 +47,11 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if room, ok := strings.CutPrefix(path, "/rooms/"); ok && roomName.MatchString(room) {
 		w.Header().Set("X-Robots-Tag", "noindex")
 		s.room.serve(w, r, http.StatusOK, revalidate)
+		return
+	}
+	if path == "/trunks" || callPath.MatchString(path) {
+		w.Header().Set("X-Robots-Tag", "noindex")
+		s.trunks.serve(w, r, http.StatusOK, revalidate)
 		return
 	}
 	if rest, ok := strings.CutPrefix(path, "/assets/"); ok {

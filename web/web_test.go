@@ -41,6 +41,10 @@ func TestPathsLeadToPages(t *testing.T) {
 		{"/", "Phone lines in", revalidate, 200},
 		{"/rooms/lobby", `data-test="join"`, revalidate, 200},
 		{"/rooms/sos-a.b_c+1", `data-test="join"`, revalidate, 200},
+		{"/trunks", `data-test="ladder"`, revalidate, 200},
+		{"/calls/call_0123abcd", `data-test="ladder"`, revalidate, 200},
+		{"/calls/", "nothing at this address", never, 404},
+		{"/calls/a/b", "nothing at this address", never, 404},
 		{"/rooms/", "nothing at this address", never, 404},
 		{"/rooms/a/b", "nothing at this address", never, 404},
 		{"/rooms/caf%C3%A9", "nothing at this address", never, 404},
@@ -149,7 +153,7 @@ func TestPagesNameOnlyWhatIsThere(t *testing.T) {
 	s := load()
 	link := regexp.MustCompile(`(?:src|href)="([^"#][^"]*)"`)
 	forbidden := regexp.MustCompile(`(?i)<script(?:\s[^>]*)?>[^<]|<style|\sstyle="|\son[a-z]+="|https?://[^…\s]`)
-	for name, page := range map[string]*file{"front": s.front, "room": s.room, "missing": s.missing} {
+	for name, page := range map[string]*file{"front": s.front, "room": s.room, "trunks": s.trunks, "missing": s.missing} {
 		if bad := forbidden.Find(page.body); bad != nil {
 			t.Errorf("%s holds what the policy forbids: %q", name, bad)
 		}

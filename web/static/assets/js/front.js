@@ -2,12 +2,12 @@
 // and a link into one. The key is kept in memory only.
 
 /** @import { Participant } from "./types.js" */
+import { api, useKey } from "./api.js";
 import { find, make, setText } from "./dom.js";
 import { kindOf } from "./words.js";
 
 /** @typedef {{name: string, participants: Participant[] | null}} Room */
 
-let key = "";
 const refreshEveryMs = 5000;
 
 health();
@@ -15,7 +15,7 @@ setInterval(health, 15_000);
 find("enter-name", HTMLInputElement).value = remembered();
 find("key-form", HTMLFormElement).onsubmit = (event) => {
   event.preventDefault();
-  key = find("key", HTMLInputElement).value.trim();
+  useKey(find("key", HTMLInputElement).value);
   rooms();
 };
 find("enter-form", HTMLFormElement).onsubmit = (event) => {
@@ -83,22 +83,6 @@ async function enter(room) {
   } catch (error) {
     problem(error instanceof Error ? error.message : String(error));
   }
-}
-
-/**
- * Asks the API; an error carries words for people.
- * @param {string} method
- * @param {string} path
- * @param {object} [body]
- * @returns {Promise<object>}
- */
-async function api(method, path, body) {
-  const headers = { Authorization: `Bearer ${key}`, ...(body ? { "Content-Type": "application/json" } : {}) };
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
-  const result = await answer.json().catch(() => ({}));
-  if (answer.ok) return result;
-  if (answer.status === 401) throw new Error("The gateway does not know this key. Check that it was copied whole.");
-  throw new Error(result.detail || result.title || `The gateway answered ${answer.status}.`);
 }
 
 /** @param {string} words */

@@ -75,3 +75,24 @@
  */
 
 export {};
+
+/**
+ * A call, as the API has it.
+ * @typedef {{id: string, state: string, from: string, to: string, trunk?: string, created_at: string,
+ *   cause?: string, reason?: string, verstat?: string}} Call
+ * @typedef {{time: string, source: string, from: string, to: string, sip_code: number, reason: string, sip_call_id: string}} Refused
+ */
+
+/**
+ * SIP messages as a ladder.
+ * @typedef {{time: string, after: number, sent: boolean, peer: number, transport: string, label: string,
+ *   again?: boolean, message: string}} TraceStep
+ * @typedef {{calls: string[], peers: string[], items: TraceStep[]}} Trace
+ */
+
+/**
+ * How a trunk stands, and a step of its test.
+ * @typedef {{server: string, address?: string, state: string, reason?: string, rtt_ms?: number}} ServerState
+ * @typedef {{name: string, registration?: string, register_error?: string, servers?: ServerState[]}} TrunkState
+ * @typedef {{name: string, result: "ok" | "failed" | "skipped", words: string, hint?: string, ms: number}} TrunkStep
+ */
