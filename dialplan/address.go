@@ -41,8 +41,9 @@ var (
 )
 
 // parseAddress reads a number in the forms that [Normalize] takes, or a SIP URI
-// with a user part and no parameters.
-func parseAddress(to string) (address, error) {
+// with a user part and no parameters. Numbers without + are read as in country,
+// which may be empty.
+func parseAddress(to, country string) (address, error) {
 	to = strings.TrimSpace(to)
 	scheme, rest, _ := strings.Cut(to, ":")
 	switch {
@@ -51,15 +52,15 @@ func parseAddress(to string) (address, error) {
 	case strings.EqualFold(scheme, "sips"):
 		return address{}, errors.New("sips: is " + notYet)
 	case strings.EqualFold(scheme, "sip") && rest != "":
-		return parseURI(rest)
+		return parseURI(rest, country)
 	case strings.Contains(to, "@"):
 		return address{}, errors.New("expected a number like +15551234567 or a SIP URI like sip:name@server")
 	}
-	number, err := Normalize(to)
+	number, err := normalizeIn(to, country)
 	return address{number: number}, err
 }
 
-func parseURI(rest string) (address, error) {
+func parseURI(rest, country string) (address, error) {
 	if strings.ContainsAny(rest, ";?") {
 		return address{}, errors.New("parameters and headers in a SIP URI are not available: expected sip:name@server")
 	}
@@ -83,7 +84,7 @@ func parseURI(rest string) (address, error) {
 	case strings.Contains(user, "%"):
 		return address{}, errors.New("the user part of the SIP URI is escaped twice")
 	}
-	if a.number, err = Normalize(user); err != nil {
+	if a.number, err = normalizeIn(user, country); err != nil {
 		return address{}, errors.New("the user part of the SIP URI is neither a name, an extension nor a number: " + err.Error())
 	}
 	return a, nil

@@ -1,69 +1,101 @@
 package dialplan
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Query is one call, as far as the plan wants to know it.
 type Query struct {
-	FromRoom bool      // it leaves a room or the API; else it comes in
-	Stranger bool      // it comes in from a source that is not trusted
-	Trunk    string    // the trunk it came from, or that was asked for; may be empty
-	To, From string    // user part, E.164, or URI; From may be empty
-	At       time.Time // when; needed where routes have hours
+	FromRoom bool              // it leaves a room or the API; else it comes in
+	Stranger bool              // it comes in from a source that is not trusted
+	Trunk    string            // the trunk it came from, or that was asked for; may be empty
+	Trunks   []string          // of a call that leaves: by these and no others, in this order, whatever the routes say; see [Plan.ExitsOf]
+	To, From string            // user part, number or URI as it came; From may be empty
+	Headers  map[string]string // header fields and attributes by name, in any letter case; may be nil
+	At       time.Time         // when; needed where routes have hours
+}
 
-	host string // of the SIP URI that To was: only trunks with that server can reach it
-	port uint16
+// call is a Query with what was worked out about it.
+type call struct {
+	Query        // To and From normalised
+	raw   Query  // as it was asked
+	host  string // of the SIP URI that To was: only trunks with that server can reach it
+	port  uint16
+	named bool         // Trunks come from a target that spells To out
+	ready *prepared    // of the plan
+	notes *Explanation // nil: nobody asks why
 }
 
 // Decision is where a call goes.
 type Decision struct {
-	Route    string  `json:"route,omitempty"`    // name of the rule; empty when no rule matched
-	Target   Target  `json:"target"`             // of a call coming in; Room may be a template: see [Expand]
-	Else     *Target `json:"else,omitempty"`     // where to go when Target cannot take the call
-	Trunk    string  `json:"trunk,omitempty"`    // of a call that leaves: the trunk to leave by
-	To       string  `json:"to"`                 // the called address; of a call that leaves: as it may be dialled
-	Priority string  `json:"priority,omitempty"` // "emergency" or empty
-	Refused  bool    `json:"refused,omitempty"`
-	Cause    string  `json:"cause,omitempty"` // no_route, forbidden, busy, rejected, unknown_number
-	Reason   string  `json:"reason"`          // in words
+	Route    string   `json:"route,omitempty"`    // name of the rule; empty when no rule matched
+	Target   Target   `json:"target"`             // of a call coming in, with the chain of those that follow it in Target.Else; Room and Number may be templates: see [Expand] and [Plan.ExitsOf]
+	Else     *Target  `json:"else,omitempty"`     // Target.Else: where to go when Target cannot take the call
+	Trunk    string   `json:"trunk,omitempty"`    // of a call that leaves: the trunk to leave by, the first of Trunks
+	Trunks   []string `json:"trunks,omitempty"`   // of a call that leaves: those that may dial it, in the order to try them
+	To       string   `json:"to"`                 // the called address, E.164 where the trunk's country says how; of a call that leaves: as the first trunk dials it
+	From     string   `json:"from,omitempty"`     // the caller, E.164 where the trunk's country says how
+	Priority string   `json:"priority,omitempty"` // "emergency" or empty
+	Refused  bool     `json:"refused,omitempty"`
+	Cause    string   `json:"cause,omitempty"` // no_route, forbidden, busy, rejected, unknown_number
+	Reason   string   `json:"reason"`          // in words
 }
 
 // Decide finds where a call goes. It is safe for concurrent use. Calls that
-// leave are held to the same policy as in [Plan.Exit].
-func (p *Plan) Decide(q Query) Decision { return p.walk(q, func(int, verdict) {}) }
+// leave are held to the same policy as in [Plan.Exits].
+func (p *Plan) Decide(q Query) Decision {
+	d, _ := p.walk(q, nil)
+	return d
+}
 
 // walk is the one matcher: it tries routes in their order, emergency routes
-// first for emergency calls, and shows every verdict with the route's index.
-func (p *Plan) walk(q Query, see func(int, verdict)) Decision {
+// first for emergency calls. e takes notes of it and may be nil.
+func (p *Plan) walk(q Query, e *Explanation) (Decision, []Exit) {
+	c := &call{Query: q, raw: q, ready: p.prepared(), notes: e}
 	switch {
 	case q.FromRoom:
-		return p.leave(q, see)
+		return p.leave(c)
 	case q.Stranger:
-		return refuse(q, "forbidden", "the source is not trusted: it is not among the addresses of a trunk, and not local")
+		return refuse(c, "forbidden", "the source is not trusted: it is not among the addresses of a trunk, and not local"), nil
 	}
-	i, v := p.first(q, see)
+	p.normalize(c)
+	i, v := p.first(c)
 	if i < 0 {
-		return fallback(q)
+		return fallback(c), nil
 	}
-	return p.Routes[i].decision(q, v)
+	return p.Routes[i].decision(c, v), nil
+}
+
+// normalize reads the numbers of a call that comes in as its trunk's country writes them.
+func (p *Plan) normalize(c *call) {
+	i, ok := c.ready.trunks[c.Trunk]
+	if !ok || p.Trunks[i].Country == "" {
+		return
+	}
+	country := p.Trunks[i].Country
+	c.To, c.From = normal(c.To, country), normal(c.From, country)
+	c.notes.noteNumber("called", c.raw.To, c.To, country)
+	c.notes.noteNumber("caller", c.raw.From, c.From, country)
 }
 
 // first finds the first route that matches, or -1.
-func (p *Plan) first(q Query, see func(int, verdict)) (int, verdict) {
-	if !Emergency(q.To) {
-		return p.firstOf(q, see, func(*Route) bool { return true })
+func (p *Plan) first(c *call) (int, verdict) {
+	if !Emergency(c.To) {
+		return p.firstOf(c, func(*Route) bool { return true })
 	}
-	named := func(r *Route) bool { return r.namesEmergency(q.To) }
-	if i, v := p.firstOf(q, see, named); i >= 0 {
+	named := func(r *Route) bool { return r.namesEmergency(c.To) }
+	if i, v := p.firstOf(c, named); i >= 0 {
 		return i, v
 	}
-	return p.firstOf(q, see, func(r *Route) bool { return !named(r) })
+	return p.firstOf(c, func(r *Route) bool { return !named(r) })
 }
 
-func (p *Plan) firstOf(q Query, see func(int, verdict), considered func(*Route) bool) (int, verdict) {
+func (p *Plan) firstOf(c *call, considered func(*Route) bool) (int, verdict) {
 	for i := range p.Routes {
 		if r := &p.Routes[i]; considered(r) {
-			v := p.try(r, q)
-			see(i, v)
+			v := p.try(i, c)
+			c.notes.noteRoute(r, c, v)
 			if v.matched {
 				return i, v
 			}
@@ -72,12 +104,13 @@ func (p *Plan) firstOf(q Query, see func(int, verdict), considered func(*Route) 
 	return -1, verdict{}
 }
 
-func (r *Route) decision(q Query, v verdict) Decision {
-	d := Decision{Route: r.Name, Target: r.Target, Else: r.Else, To: q.To, Priority: r.Priority, Reason: "route " + r.Name}
+func (r *Route) decision(c *call, v verdict) Decision {
+	d := Decision{Route: r.Name, Target: r.Target, To: c.To, From: c.From, Priority: r.Priority, Reason: "route " + r.Name}
 	if v.closed {
-		d.Target, d.Else, d.Reason = *r.Else, nil, "route "+r.Name+", outside its hours: else"
+		d.Target, d.Reason = *r.Else, "route "+r.Name+", outside its hours: else"
 	}
-	if Emergency(q.To) {
+	d.Else = d.Target.Else
+	if Emergency(c.To) {
 		d.Priority = "emergency"
 	}
 	if d.Target.Reject != "" {
@@ -88,16 +121,19 @@ func (r *Route) decision(q Query, v verdict) Decision {
 }
 
 // fallback is the rule of no rule: the called user part names a room.
-func fallback(q Query) Decision {
-	if Emergency(q.To) { // a service URN is no room name, and no reason to lose the call
-		return Decision{To: q.To, Target: Target{Room: emergencyRoom(q.To)}, Priority: "emergency",
-			Reason: "no route names this emergency number: the room of its own name"}
+func fallback(c *call) Decision {
+	d := Decision{To: c.To, From: c.From}
+	if Emergency(c.To) { // a service URN is no room name, and no reason to lose the call
+		d.Target, d.Priority = Target{Room: emergencyRoom(c.To)}, "emergency"
+		d.Reason = "no route names this emergency number: the room of its own name"
+		return d
 	}
-	room, err := RoomName(q.To)
+	room, err := RoomName(c.raw.To)
 	if err != nil {
-		return refuse(q, "no_route", "no route matches, and "+err.Error())
+		return refuse(c, "no_route", "no route matches, and "+err.Error())
 	}
-	return Decision{To: q.To, Target: Target{Room: room}, Reason: "no route matches: the room that the called user part names"}
+	d.Target, d.Reason = Target{Room: room}, "no route matches: the room that the called user part names"
+	return d
 }
 
 func emergencyRoom(to string) string {
@@ -107,6 +143,15 @@ func emergencyRoom(to string) string {
 	return "sos"
 }
 
-func refuse(q Query, cause, reason string) Decision {
-	return Decision{To: q.To, Refused: true, Cause: cause, Reason: reason}
+func refuse(c *call, cause, reason string) Decision {
+	return Decision{To: c.To, From: c.From, Refused: true, Cause: cause, Reason: reason}
+}
+
+// Chain lists the targets that follow each other by else, t first; at most 8.
+func (t Target) Chain() []Target {
+	chain := []Target{t}
+	for next := t.Else; next != nil && len(chain) < maxChain; next = next.Else {
+		chain = append(chain, *next)
+	}
+	return slices.Clip(chain)
 }

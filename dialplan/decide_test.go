@@ -136,7 +136,7 @@ func TestExplainTellsEachStep(t *testing.T) {
 	got := p.Explain(Query{Trunk: "carrier", To: "15551230000", From: "+15559990000", At: noon}).String()
 	want := `call to 15551230000 from +15559990000, trunk carrier, coming in, at Tue 2026-03-10 16:00 UTC
   emergency  to is 911, 112, 933, urn:service:sos*, called is 15551230000
-  sales      to is +15551230000, called is 15551230000 (it came without +: add that form as a pattern)
+  sales      to is +15551230000, called is 15551230000 (it came without +: add that form as a pattern, or set the trunk's country)
   spam       from is +1900*, the caller is +15559990000
   out        is for calls that leave a room
   out-911    is for calls that leave a room
@@ -184,7 +184,7 @@ func TestHours(t *testing.T) {
 	}
 	for _, c := range cases {
 		h, err := parseHours(c.hours)
-		if err != nil || h.open(at(c.at)) != c.open {
+		if err != nil || h.open(at(c.at), nil) != c.open {
 			t.Errorf("%q at %s: got %v, %v", c.hours, c.at, !c.open, err)
 		}
 	}
@@ -203,7 +203,7 @@ func FuzzHours(f *testing.F) {
 	f.Add("Mo-Fr 09:00-17:00 America/New_York; Sa 10:00-12:00")
 	f.Fuzz(func(t *testing.T, s string) {
 		if h, err := parseHours(s); err == nil {
-			h.open(noon)
+			h.open(noon, nil)
 		}
 	})
 }

@@ -2,6 +2,8 @@ package dialplan
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -12,46 +14,129 @@ type Step struct {
 	Why     string `json:"why"`
 }
 
-// Explanation is a [Decision] with the way that led there.
-type Explanation struct {
-	Query    Query    `json:"-"`
-	Steps    []Step   `json:"steps"` // in the order in which they were tried
-	Decision Decision `json:"decision"`
+// ExitStep is one trunk that was looked at for a number that is to be dialled.
+type ExitStep struct {
+	Number  string `json:"number,omitempty"` // of a target; empty for a call that leaves
+	Trunk   string `json:"trunk"`
+	Allowed bool   `json:"allowed"`
+	Why     string `json:"why"`
 }
 
-// Explain is [Plan.Decide] with its reasons; both walk the same matcher.
+// Explanation is a [Decision] with the way that led there.
+type Explanation struct {
+	Query    Query      `json:"-"`
+	Notes    []string   `json:"notes,omitempty"` // how numbers were read
+	Steps    []Step     `json:"steps"`           // in the order in which they were tried
+	Exits    []ExitStep `json:"exits,omitempty"` // trunks for the numbers to be dialled, in the order to try them
+	Decision Decision   `json:"decision"`
+
+	number string // of the target that is explained now
+}
+
+// Explain is [Plan.Decide] with its reasons; both walk the same matcher. For
+// targets with a number it says by which trunks they would be dialled.
 func (p *Plan) Explain(q Query) Explanation {
 	e := Explanation{Query: q, Steps: []Step{}}
-	e.Decision = p.walk(q, func(i int, v verdict) {
-		r, seen := &p.Routes[i], q
-		if a, err := parseAddress(q.To); q.FromRoom && err == nil {
-			seen.To, seen.host = a.called(), a.host
-		}
-		e.Steps = append(e.Steps, Step{Route: r.Name, Matched: v.matched, Why: v.words(r, seen)})
-	})
+	e.Decision, _ = p.walk(q, &e)
+	if !q.FromRoom && !e.Decision.Refused {
+		p.explainNumbers(&e)
+	}
 	return e
+}
+
+func (p *Plan) explainNumbers(e *Explanation) {
+	d, q := e.Decision, e.Query
+	q.To, q.From = d.To, d.From
+	vars := map[string]string{"call.id": "id", "call.to": d.To, "call.from": d.From}
+	for name, value := range q.Headers {
+		vars[attributes+name] = value
+	}
+	steps := e.Steps
+	for _, t := range d.Target.Chain() {
+		if t.Number == "" {
+			continue
+		}
+		e.number = t.Number
+		before := len(e.Exits)
+		if out, _ := p.target(t, q, vars, e); out.Refused && len(e.Exits) == before {
+			e.Exits = append(e.Exits, ExitStep{Number: t.Number, Why: out.Reason})
+		}
+	}
+	e.number, e.Steps = "", steps
+}
+
+func (e *Explanation) noteNumber(who, raw, normal, country string) {
+	if e == nil || country == "" || raw == normal {
+		return
+	}
+	note := fmt.Sprintf("%s %s normalised to %s, as in %s", who, raw, normal, country)
+	if !slices.Contains(e.Notes, note) {
+		e.Notes = append(e.Notes, note)
+	}
+}
+
+func (e *Explanation) noteRoute(r *Route, c *call, v verdict) {
+	if e != nil {
+		e.Steps = append(e.Steps, Step{Route: r.Name, Matched: v.matched, Why: v.words(r, c)})
+	}
+}
+
+func (e *Explanation) noteExit(trunk, to string, no *Denied) {
+	if e == nil {
+		return
+	}
+	step := ExitStep{Number: e.number, Trunk: trunk, Allowed: no == nil, Why: "may dial " + to}
+	if no != nil {
+		step.Why = no.Reason
+	}
+	e.Exits = append(e.Exits, step)
 }
 
 // String prints the explanation, one line per step.
 func (e Explanation) String() string {
 	var s strings.Builder
 	fmt.Fprintln(&s, e.Query)
+	for _, note := range e.Notes {
+		fmt.Fprintln(&s, "  "+note)
+	}
 	width := 0
 	for _, step := range e.Steps {
 		width = max(width, len(step.Route))
 	}
 	for _, step := range e.Steps {
-		mark := " "
-		if step.Matched {
-			mark = "→"
-		}
-		fmt.Fprintf(&s, "%s %-*s  %s\n", mark, width, step.Route, step.Why)
+		fmt.Fprintf(&s, "%s %-*s  %s\n", mark(step.Matched), width, step.Route, step.Why)
 	}
 	if len(e.Steps) == 0 {
 		fmt.Fprintln(&s, "  no route was tried")
 	}
+	for _, exit := range e.Exits {
+		fmt.Fprintln(&s, exit)
+	}
 	fmt.Fprintln(&s, "= "+e.Decision.String())
 	return s.String()
+}
+
+// String is one line: number +15551234567 by trunk carrier: may dial +15551234567.
+func (x ExitStep) String() string {
+	var s strings.Builder
+	s.WriteString(mark(x.Allowed))
+	if x.Number != "" {
+		s.WriteString(" number " + x.Number)
+	}
+	if x.Number != "" && x.Trunk != "" {
+		s.WriteString(" by")
+	}
+	if x.Trunk != "" {
+		s.WriteString(" trunk " + x.Trunk)
+	}
+	return s.String() + ": " + x.Why
+}
+
+func mark(yes bool) string {
+	if yes {
+		return "→"
+	}
+	return " "
 }
 
 // String names the call in words.
@@ -63,6 +148,9 @@ func (q Query) String() string {
 	}
 	if q.Trunk != "" {
 		s.WriteString(", trunk " + q.Trunk)
+	}
+	for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
+		s.WriteString(", " + name + ": " + q.Headers[name])
 	}
 	switch {
 	case q.FromRoom:
@@ -84,7 +172,7 @@ func (d Decision) String() string {
 	case d.Refused:
 		return "refused (" + d.Cause + "): " + d.Reason
 	case d.Trunk != "":
-		return fmt.Sprintf("dials %s by trunk %s (%s)", d.To, d.Trunk, d.Reason)
+		return fmt.Sprintf("dials %s by trunk %s (%s)", d.To, strings.Join(d.Trunks, ", then "), d.Reason)
 	}
 	return fmt.Sprintf("%s (%s)", d.Target, d.Reason)
 }

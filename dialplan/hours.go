@@ -23,11 +23,15 @@ type openRange struct {
 
 var dayNames = []string{"Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"}
 
-// open reports whether t falls into one of the ranges; wall clocks decide, so
-// that nine o'clock stays nine o'clock in summer. No ranges means always.
-func (h hours) open(t time.Time) bool {
+// open reports whether t falls into one of the ranges, and on none of the days
+// closed; wall clocks decide, so that nine o'clock stays nine o'clock in summer.
+// No ranges means always.
+func (h hours) open(t time.Time, closed days) bool {
 	for _, r := range h {
 		local := t.In(r.zone)
+		if closed.hold(local) {
+			continue
+		}
 		minute, today := local.Hour()*60+local.Minute(), local.Weekday()
 		yesterday := (today + 6) % 7
 		if r.days[today] && minute >= r.from && minute < r.until ||

@@ -15,7 +15,11 @@ import (
 // when it is an emergency number. It takes what people write: tel:, % escapes,
 // spaces, dashes, dots, brackets, digits of any script. It does not guess a
 // country: a number without + is an error that says so.
-func Normalize(number string) (string, error) {
+func Normalize(number string) (string, error) { return normalizeIn(number, "") }
+
+// normalizeIn is Normalize for a country, in which a number without + is read as
+// it is dialled there. Without a country that is an error.
+func normalizeIn(number, country string) (string, error) {
 	if Emergency(number) {
 		return strings.ToLower(number), nil
 	}
@@ -33,7 +37,14 @@ func Normalize(number string) (string, error) {
 	if err != nil || Emergency(digits) {
 		return digits, err
 	}
-	return e164(digits)
+	if country == "" || strings.HasPrefix(digits, "+") || digits == "" {
+		return e164(digits)
+	}
+	normal, ok := national(digits, country)
+	if !ok {
+		return "", errors.New("this is no whole number of country " + country + ": expected one, or + and a country code like +15551234567")
+	}
+	return normal, nil
 }
 
 // onlyDigits drops what people put between digits and maps digits of any script to ASCII.
@@ -98,4 +109,15 @@ func e164(digits string) (string, error) {
 	return normal, nil
 }
 
-func isE164(s string) bool { return len(s) >= 3 && len(s) <= 16 && prefixForm.MatchString(s) }
+// isE164 wants + and 2 to 15 ASCII digits, not starting with 0.
+func isE164(s string) bool {
+	if len(s) < 3 || len(s) > 16 || s[0] != '+' || s[1] == '0' {
+		return false
+	}
+	for _, c := range []byte(s[1:]) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}

@@ -11,9 +11,13 @@ type Plan struct {
 	Routes   []Route   `json:"routes" yaml:"routes"`
 	Agents   []Agent   `json:"agents" yaml:"agents"`
 	Holidays []Holiday `json:"holidays,omitempty" yaml:"holidays,omitempty"`
+
+	ready *prepared // see Prepare
 }
 
-// Trunk is a carrier or PBX that we peer with.
+// Trunk is a carrier or PBX that we peer with. SRTP with SDES keys over a
+// transport that is not TLS shows the keys to whoever sees the signalling; it is
+// taken, because carriers do it.
 type Trunk struct {
 	Name      string    `json:"name" yaml:"name"`                               // [a-z0-9][a-z0-9-]{0,62}
 	Addresses []string  `json:"addresses,omitempty" yaml:"addresses,omitempty"` // IP or CIDR: who may call in without a password

@@ -106,7 +106,7 @@ func checkNumberTemplate(template string) error {
 		return errors.New("expected at most 200 characters")
 	}
 	if !strings.Contains(template, "{{") {
-		_, err := parseAddress(template)
+		_, err := parseAddress(template, "")
 		return err
 	}
 	_, err := expand(template, sampleVars, func(string) (string, error) { return "x", nil })

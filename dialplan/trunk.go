@@ -12,24 +12,31 @@ import (
 // TrunkOf finds the trunk that a source address belongs to: the most specific
 // network wins. IPv4 in IPv6 form counts as IPv4, zones are ignored.
 func (p *Plan) TrunkOf(source netip.Addr) (Trunk, bool) {
-	source = source.Unmap().WithZone("")
-	best, bits := -1, -1
-	for i := range p.Trunks {
-		for _, a := range p.Trunks[i].Addresses {
-			network, err := parseNetwork(a)
-			if err == nil && network.Contains(source) && network.Bits() > bits {
-				best, bits = i, network.Bits()
-			}
-		}
-	}
-	if best < 0 {
+	i, ok := p.prepared().trunkOf(source.Unmap().WithZone(""))
+	if !ok {
 		return Trunk{}, false
 	}
-	return p.Trunks[best], true
+	return p.Trunks[i], true
+}
+
+// TrunkOfUser finds the trunk whose inbound account has a username.
+func (p *Plan) TrunkOfUser(username string) (Trunk, bool) {
+	i, ok := p.prepared().usernames[username]
+	if !ok {
+		return Trunk{}, false
+	}
+	return p.Trunks[i], true
 }
 
 // TrunkNamed finds a trunk by its name.
 func (p *Plan) TrunkNamed(name string) (Trunk, bool) {
+	if p.ready != nil && p.ready.of == p {
+		i, ok := p.ready.trunks[name]
+		if !ok {
+			return Trunk{}, false
+		}
+		return p.Trunks[i], true
+	}
 	for i := range p.Trunks {
 		if p.Trunks[i].Name == name {
 			return p.Trunks[i], true
@@ -85,7 +92,7 @@ func parseServer(s string) (host string, port uint16, err error) {
 
 // serverAt returns the server of the trunk that an address in a SIP URI names,
 // as it is written in the plan. A URI without a port means whichever port the plan says.
-func (t Trunk) serverAt(host string, port uint16) (string, bool) {
+func (t *Trunk) serverAt(host string, port uint16) (string, bool) {
 	if t.Outbound == nil {
 		return "", false
 	}

@@ -49,7 +49,7 @@ func openPlans(ctx context.Context, s settings, db *store.Store, log *slog.Logge
 		case p.fromFile != nil && s.DatabaseURL != "":
 			p.set(p.fromFile)
 		case snapErr == nil:
-			p.current.Store(snapshot)
+			p.current.Store(snapshot.Prepare())
 		case !errors.Is(snapErr, fs.ErrNotExist):
 			return nil, fmt.Errorf("the database is away (%w), and the last dial plan cannot be read: %w", err, snapErr)
 		case s.DatabaseURL == "":
@@ -102,7 +102,7 @@ func (p *plans) trunkOf(inv bridge.Invite) dialplan.Trunk {
 
 // set puts a plan in force and keeps it on disk.
 func (p *plans) set(plan *dialplan.Plan) {
-	p.current.Store(plan)
+	p.current.Store(plan.Prepare())
 	if err := store.SaveSnapshot(p.s.Data, plan); err != nil {
 		p.log.Error("the dial plan snapshot could not be written", "error", err)
 	}
