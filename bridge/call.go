@@ -21,7 +21,7 @@ type Call struct {
 	log  *slog.Logger
 	ask  chan func() // requests, run by the call's goroutine
 	stop chan ending // hang-ups from outside
-	keys chan rtp.Digit
+	keys chan press
 	pass chan rune     // keys of the call that this one is connected with, to be played
 	news chan struct{} // holds one when the record has changed, for the call that supervises this one
 	done chan struct{}
@@ -51,6 +51,8 @@ type Call struct {
 	pin       *keyedPIN
 	redirects int
 	called    []string // trunks and addresses that were tried
+	echoes    echoes
+	infos     chan infoKey // made with the first key that goes by INFO
 	ending    ending
 }
 
@@ -70,7 +72,7 @@ func (x *Exchange) newCall(rec CallRecord) *Call {
 	rec.ID, rec.CreatedAt = NewID("call"), time.Now().UTC()
 	return &Call{
 		x: x, id: rec.ID, rec: rec, log: x.Log.With("call", rec.ID),
-		ask: make(chan func()), stop: make(chan ending, 1), keys: make(chan rtp.Digit, 64), pass: make(chan rune, 64),
+		ask: make(chan func()), stop: make(chan ending, 1), keys: make(chan press, 64), pass: make(chan rune, 64),
 		news: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 }
@@ -167,8 +169,8 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 			return LineEvent{}, isReady
 		case <-timeout:
 			return LineEvent{}, timeUp
-		case d := <-c.keys:
-			if c.keyed(d) {
+		case p := <-c.keys:
+			if c.key(p) {
 				return LineEvent{}, isReady
 			}
 		case key := <-c.pass:
@@ -184,7 +186,7 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 			}
 			switch e.Kind {
 			case LineDigit:
-				if c.keyed(e.Digit) {
+				if c.key(press{e.Digit, byInfo}) {
 					return LineEvent{}, isReady
 				}
 			case LineReferred:
@@ -221,6 +223,7 @@ func (c *Call) recode() {
 		return
 	}
 	c.sink.Recode(p.Codec, p.Ptime)
+	c.listenForTones()
 	c.note(func(r *CallRecord) { r.Codec = p.Codec.String() })
 }
 
@@ -234,7 +237,16 @@ func (c *Call) silent(now time.Time) bool {
 		now.Sub(m.LastReceived()) > c.x.MediaTimeout
 }
 
+// key takes a key that the phone pressed, however it came, and reports whether
+// the call waits for it.
+func (c *Call) key(p press) (wanted bool) {
+	return !c.echoes.repeats(p, time.Now()) && c.keyed(p.Digit)
+}
+
 func (c *Call) digit(d rtp.Digit) {
+	if c.seat == nil { // an INFO before there is any sound
+		return
+	}
 	c.emit("dtmf.received", map[string]any{
 		"digit": string(d.Key), "duration_ms": d.Duration.Milliseconds(), "participant": c.seat.ID(),
 	})

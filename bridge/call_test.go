@@ -547,7 +547,7 @@ func TestDigitsBecomeEvents(t *testing.T) {
 	sub := h.Subscribe("")
 	defer sub.Close()
 	l, c := h.upTo("lobby")
-	c.keys <- rtp.Digit{Key: '5', Duration: 100 * time.Millisecond}
+	c.pressed(rtp.Digit{Key: '5', Duration: 100 * time.Millisecond}, byEvent)
 	for e := range sub.Events {
 		if e.Type == "dtmf.received" {
 			if e.CallID != c.id || e.Room != "lobby" || e.Data["digit"] != "5" {

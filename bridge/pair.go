@@ -85,10 +85,7 @@ func (c *Call) relay(d rtp.Digit) {
 
 // play sends a key of the connected call to the phone.
 func (c *Call) play(key rune) {
-	if c.sink == nil {
-		return
-	}
-	if err := c.sink.SendDigits(string(key)); err != nil {
+	if err := c.sendKeys(string(key)); err != nil {
 		c.log.Warn("a key could not be passed on", "error", err)
 	}
 }

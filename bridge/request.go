@@ -108,18 +108,11 @@ func (c *Call) Hangup(cause Cause, reason string) {
 // Done is closed when the call has left by its exit.
 func (c *Call) Done() <-chan struct{} { return c.done }
 
-// SendDigits plays keys, 0-9 * # A-D, to the phone as RFC 4733 events. It
-// returns when they are queued.
+// SendDigits plays keys, 0-9 * # A-D, to the phone in the way that its trunk
+// asks for: as RFC 4733 events, by SIP INFO or as tones. It returns when they
+// are queued.
 func (c *Call) SendDigits(ctx context.Context, digits string) error {
-	return c.do(ctx, func() error {
-		if c.sink == nil {
-			return refuse(Conflict, "", "call %s is not answered yet; digits need a call that is up", c.id)
-		}
-		if !c.line.Media().Params().EventsAgreed {
-			return refuse(Conflict, "", "the phone of call %s did not agree to telephone-event, so no digits can be sent", c.id)
-		}
-		return c.sink.SendDigits(digits)
-	})
+	return c.do(ctx, func() error { return c.sendKeys(digits) })
 }
 
 // Hold puts the phone on hold, or takes it back. It waits for the phone's

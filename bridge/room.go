@@ -151,7 +151,7 @@ func (r *Room) fanLocked(s *Source, inputs map[*Sink][]*Source) *fanout {
 			f.sound = f.sound || len(inputs[k]) > 1
 		}
 	}
-	f.sound = f.sound || len(f.renditions) > 0
+	f.sound = f.sound || len(f.renditions) > 0 || s.listened
 	return f
 }
 

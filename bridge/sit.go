@@ -33,12 +33,8 @@ func (c *Call) sit(room string) error {
 		return err
 	}
 	c.sink = seat.Listen(m, codec, p.Ptime)
-	m.Receive(c.source.Push, func(d rtp.Digit) {
-		select {
-		case c.keys <- d:
-		default: // 64 keys wait: the call is stuck, not the caller's fingers
-		}
-	})
+	m.Receive(c.source.Push, func(d rtp.Digit) { c.pressed(d, byEvent) })
+	c.listenForTones()
 	c.note(func(r *CallRecord) { r.Room, r.Codec = room, codec.String() })
 	return nil
 }

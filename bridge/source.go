@@ -37,6 +37,8 @@ type Source struct {
 	owner    *Participant
 	keyframe func()
 
+	listened bool // keys are looked for in its sound; guarded by Exchange.mu
+
 	fan    atomic.Pointer[fanout]
 	heard  atomic.Int64 // when the last packet came, Unix nanoseconds
 	behind atomic.Bool  // packets wait behind a gap: the beat looks after them
@@ -54,6 +56,7 @@ type Source struct {
 	encodings map[renditionKey]*encoding
 	packet    int         // samples in the packet under way
 	coding    media.Codec // and its codec: a phone may change it at any packet
+	ear       *ear        // listens for keys; nil: nobody asked
 	pcm       [longestPacket]int16
 
 	frame     [media.FrameSamples]int16 // this beat's sound; the beat's alone
@@ -104,7 +107,7 @@ func (s *Source) Push(p *media.Packet) {
 			k.relay(s, p)
 		}
 	}
-	if len(f.listeners) == 0 && len(f.renditions) == 0 {
+	if len(f.listeners) == 0 && len(f.renditions) == 0 && !f.sound {
 		return
 	}
 	s.mu.Lock()
@@ -182,6 +185,7 @@ func (s *Source) decode(f *fanout, p *media.Packet, at int64, samples, lost int)
 		}
 	}
 	s.level.measure(s.pcm[:n], s.now)
+	s.ear.hear(s.pcm[:n])
 	s.deliver(f, sound{pcm: s.pcm[:n], at: at, lost: lost, marker: p.Marker})
 	s.next = at + int64(n)
 }
