@@ -15,6 +15,8 @@ import (
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/text"
 )
 
 // guard stands between the sockets and sipgo. It sees whole messages, lets
@@ -28,6 +30,9 @@ type guard struct {
 	secret  [32]byte
 	server  string // value of the Server header field
 	refused func(h *head, f *fault, source netip.AddrPort, transport string)
+	bans    *bans                                                           // packets from those are dropped unread
+	knows   func(netip.Addr) bool                                           // the others hear nothing unless they send INVITE
+	strike  func(source netip.AddrPort, transport, why string, proven bool) // counts what a stranger tries
 
 	mu     sync.Mutex
 	told   map[string]time.Time // refused INVITEs by their key: retransmissions are told of once
@@ -36,7 +41,8 @@ type guard struct {
 
 // newGuard makes a guard; refused hears of every INVITE that it turns away, once.
 func newGuard(server string, refused func(*head, *fault, netip.AddrPort, string)) *guard {
-	g := &guard{parser: newParser(), server: server, refused: refused, told: map[string]time.Time{}}
+	g := &guard{parser: newParser(), server: server, refused: refused, bans: newBans(), told: map[string]time.Time{},
+		knows: func(netip.Addr) bool { return true }, strike: func(netip.AddrPort, string, string, bool) {}}
 	rand.Read(g.secret[:])
 	return g
 }
@@ -53,6 +59,9 @@ func newParser() *sipmsg.Parser {
 // admit says whether raw may go to sipgo. If not, answer is the response to
 // send back, nil when silence is right.
 func (g *guard) admit(raw []byte, source netip.AddrPort, transport string) (ok bool, answer []byte) {
+	if g.shuts(source.Addr()) {
+		return false, nil
+	}
 	if len(bytes.Trim(raw, "\r\n\x00")) == 0 {
 		return false, nil // keep-alive, RFC 5626 section 3.5.1
 	}
@@ -65,10 +74,34 @@ func (g *guard) admit(raw []byte, source netip.AddrPort, transport string) (ok b
 	} else if f = checkRequest(h, transport); f == nil {
 		f = trialParse(g.parser, raw)
 	}
+	if words := g.unwelcome(h, source); words != "" {
+		g.strike(source, transport, words, false)
+		return false, nil
+	}
 	if f == nil {
 		return true, nil
 	}
-	return false, g.refuse(h, f, source, transport)
+	answer = g.refuse(h, f, source, transport)
+	g.strike(source, transport, "a broken "+text.Printable(h.method, 32), false)
+	return false, answer
+}
+
+// shuts says whether an address is banned; a trunk in a stranger's IPv6 network is not.
+func (g *guard) shuts(a netip.Addr) bool {
+	return g.bans.banned(a, time.Now()) && (a.Unmap().Is4() || !g.knows(a))
+}
+
+// unwelcome says what a stranger tries that gets no answer: everything outside a
+// dialog that is not about a call. Scanners see nobody here.
+func (g *guard) unwelcome(h *head, source netip.AddrPort) string {
+	switch h.method {
+	case "INVITE", "ACK", "CANCEL":
+		return ""
+	}
+	if to, _ := h.get("to"); tagOf(to) != "" && h.fault == nil || g.knows(source.Addr()) {
+		return ""
+	}
+	return "an unasked " + text.Printable(h.method, 32)
 }
 
 // refuse writes the answer to a broken request, nil if it cannot be answered.

@@ -55,12 +55,18 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	inv := inviteOf(req)
 	inv.Ticket = &bridge.Ticket{}
 	defer inv.Ticket.Drop()
+	if !u.identify(req, tx, &inv) {
+		return
+	}
 	old, f := u.replacedBy(req)
 	if old != nil {
 		inv.Replaces = old
 	}
 	if r := u.admit(inv); r != nil {
 		u.refuseInvite(req, tx, *r)
+		if inv.Trunk == "" {
+			u.strike(inv.Source, inv.Transport, "a refused INVITE", false)
+		}
 		return
 	}
 	if f != nil { // strangers do not learn which calls there are
@@ -132,6 +138,7 @@ func (u *UA) prepare(req *sipmsg.Request, inv bridge.Invite) (*Line, *sdp.Descri
 	}
 	d := dialogOfInvite(req, u.tagFor(req))
 	l := u.newLine(d, true, u.log)
+	l.source = inv.Source.Addr()
 	var here *face
 	if here, err = u.arrived(req); err == nil {
 		l.dialog.Socket = here.addr

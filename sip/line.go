@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -39,6 +40,7 @@ type Line struct {
 	ua      *UA
 	log     *slog.Logger
 	inbound bool
+	source  netip.Addr // inbound: where the INVITE came from
 	callID  string
 	key     lineKey
 	media   *rtp.Session

@@ -143,6 +143,9 @@ func (l *Line) beginDial() {
 			}
 			list = append(list, more...)
 		}
+		if l.dial.spec.Trunk.Outbound != nil {
+			l.ua.trunks.learn(list)
+		}
 		list = l.ua.names.downLast(list)
 		return func() {
 			l.dial.targets, l.dial.last = list, failed

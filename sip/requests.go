@@ -31,6 +31,10 @@ func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 			u.reply(req, tx, 500, "Server Internal Error")
 		}
 	}()
+	if u.ignores(req) {
+		tx.Terminate()
+		return
+	}
 	switch req.Method {
 	case sipmsg.INVITE:
 		u.onInvite(req, tx)
@@ -52,6 +56,19 @@ func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	default:
 		u.onOther(req, tx)
 	}
+}
+
+// ignores says whether a request gets no answer: a stranger's, for a dialog that is not here.
+func (u *UA) ignores(req *sipmsg.Request) bool {
+	if req.Method == sipmsg.CANCEL || req.Method == sipmsg.ACK || req.Method == sipmsg.INVITE && !req.To().Params.Has("tag") {
+		return false
+	}
+	source, err := netip.ParseAddrPort(req.Source())
+	if err != nil || u.knows(source.Addr()) || u.lineOf(req) != nil {
+		return false
+	}
+	u.strike(source, sipmsg.NetworkToLower(req.Transport()), "a "+text.Printable(string(req.Method), 32)+" for a dialog that is not here", false)
+	return true
 }
 
 // lineOf finds the Line of an in-dialog request.
@@ -143,6 +160,10 @@ func (u *UA) onLoneCancel(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		case <-time.After(10 * time.Millisecond):
 		case <-u.dead:
 		}
+	}
+	if source, err := netip.ParseAddrPort(req.Source()); err == nil && !u.knows(source.Addr()) {
+		tx.Terminate()
+		return
 	}
 	u.reply(req, tx, 481, "there is no INVITE to cancel")
 }

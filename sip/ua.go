@@ -87,11 +87,14 @@ func farewell() time.Duration { return 6 * sipmsg.T1 }
 
 // UA is a SIP user agent. Its methods are safe for concurrent use.
 type UA struct {
-	config Config
-	log    *slog.Logger
-	ready  chan struct{}
-	guard  *guard
-	names  *locator
+	config  Config
+	log     *slog.Logger
+	ready   chan struct{}
+	guard   *guard
+	names   *locator
+	trunks  *trunks
+	doorman *doorman
+	bans    *bans
 
 	stack     *sipgo.UserAgent // transactions and transports
 	streams   *streams
@@ -161,6 +164,8 @@ func New(c Config) (*UA, error) {
 		serverTLS: c.TLS.server()}
 	u.names = newLocator(c.Resolver)
 	u.guard = newGuard(c.UserAgent, u.refusedRaw)
+	u.bans, u.guard.knows, u.guard.strike = u.guard.bans, u.knows, u.strike
+	u.doorman, u.trunks = newDoorman(), newTrunks(u)
 	u.streams = newStreams(u.guard, c.MaxConns, c.Trace)
 	return u, nil
 }

@@ -21,6 +21,7 @@ type plans struct {
 	s        settings
 	store    *store.Store
 	log      *slog.Logger
+	changed  func() // told of every plan put in force; nil: nobody
 	current  atomic.Pointer[dialplan.Plan]
 	revision int64
 	migrated bool
@@ -105,6 +106,9 @@ func (p *plans) set(plan *dialplan.Plan) {
 	p.current.Store(plan.Prepare())
 	if err := store.SaveSnapshot(p.s.Data, plan); err != nil {
 		p.log.Error("the dial plan snapshot could not be written", "error", err)
+	}
+	if p.changed != nil {
+		p.changed()
 	}
 }
 
