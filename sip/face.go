@@ -30,7 +30,7 @@ func ParseAddress(s string) (Address, error) {
 	head, rest, more := strings.Cut(s, "/")
 	listen, err := netip.ParseAddrPort(head)
 	if err != nil {
-		return Address{}, fmt.Errorf("address %q is not IP:port", head)
+		return Address{}, fmt.Errorf("address %q: expected IP:PORT, such as 192.0.2.1:5060", head)
 	}
 	a := Address{Listen: listen}
 	for more {
@@ -51,7 +51,7 @@ func (a *Address) set(part string) error {
 	}
 	ip, err := netip.ParseAddr(value)
 	if err == nil && ip.Unmap().Is4() != a.Listen.Addr().Unmap().Is4() {
-		return fmt.Errorf("%s is not an %s address as the one listened on", part, sdp.Family(a.Listen.Addr()))
+		return fmt.Errorf("%s is not of the same family, IPv4 or IPv6, as the address listened on", part)
 	}
 	switch {
 	case name != "public" && name != "media" && name != "media-public":

@@ -50,6 +50,7 @@ type gateway struct {
 	api      *api.Server
 	adminKey string
 	tls      *tls.Config // nil: plain HTTP
+	sipTLS   sip.TLS
 	http     net.Listener
 	metrics  net.Listener
 }
@@ -58,7 +59,7 @@ type gateway struct {
 func newGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, error) {
 	g := &gateway{s: s, log: log}
 	for _, step := range []func(context.Context) error{
-		g.openData, g.openMedia, g.openExchange, g.openSIP, g.openRooms, g.openHTTP,
+		g.openData, g.openMedia, g.openExchange, g.openCertificates, g.openSIP, g.openRooms, g.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			g.close()
@@ -155,7 +156,7 @@ func (g *gateway) openSIP(context.Context) error {
 		return err
 	}
 	g.ua, err = sip.New(sip.Config{
-		Addrs: g.s.SIP, PublicIP: ip, Ports: g.ports, Listen: g.s.Listen, UserAgent: "Roomline/" + version, Log: g.log,
+		Addrs: g.s.SIP, TLSAddrs: g.s.SIPTLS, TLS: g.sipTLS, PublicIP: ip, Ports: g.ports, Listen: g.s.Listen, UserAgent: "Roomline/" + version, Log: g.log,
 		Admit: g.exchange.Admit, Incoming: g.exchange.Incoming, Refused: g.exchange.Refused,
 		TrunkOf: g.plans.trunkOf,
 	})
@@ -183,9 +184,6 @@ func (g *gateway) openHTTP(context.Context) (err error) {
 		Plan: g.plans.inForce, PlanChanged: g.plans.set, Tokens: g.keys, Rooms: g.rooms, Pages: web.Handler(),
 		Draining: g.exchange.Draining, RTPPortsInUse: g.ports.InUse, PublicURL: g.s.PublicURL, Version: version, Log: g.log,
 	})
-	if g.tls, err = g.s.tls(); err != nil {
-		return err
-	}
 	if g.http, err = net.Listen("tcp", g.s.HTTP); err != nil {
 		return fmt.Errorf("open the HTTP port: %w; choose another with --http", err)
 	}

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"path/filepath"
 	"sync"
-
-	"golang.org/x/crypto/acme/autocert"
 
 	"github.com/roomline/roomline/store"
 )
@@ -20,6 +17,7 @@ type serveCommand struct {
 func (*serveCommand) Examples() string {
 	return `  roomline serve
   roomline serve --sip 192.0.2.10:5060 --public-ip 198.51.100.7 --http 127.0.0.1:8080 --config roomline.yaml
+  roomline serve --sip 192.0.2.10:5060/public=198.51.100.7 --sip 10.0.0.5:5060 --sip-tls 192.0.2.10:5061 --tls-cert cert.pem --tls-key key.pem
   roomline serve --database-url postgres://roomline@db.example/roomline
 `
 }
@@ -43,24 +41,6 @@ func (c *serveCommand) Run(b *bound) error {
 		}
 	})
 	return g.run(b.ctx, ready)
-}
-
-// tls returns how HTTPS is served; nil for plain HTTP.
-func (s *settings) tls() (*tls.Config, error) {
-	switch {
-	case s.ACME != "":
-		m := &autocert.Manager{
-			Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(s.ACME), Cache: autocert.DirCache(filepath.Join(s.Data, "acme")),
-		}
-		return m.TLSConfig(), nil
-	case s.TLSCert != "":
-		pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("load --tls-cert: %w", err)
-		}
-		return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
-	}
-	return nil, nil
 }
 
 type migrateCommand struct {

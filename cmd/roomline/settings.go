@@ -14,6 +14,7 @@ import (
 
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip"
 )
 
 // settings are those of serve: a flag, an environment variable and a YAML key each.
@@ -26,8 +27,11 @@ type settings struct {
 	TLSCert     string   `env:"ROOMLINE_TLS_CERT" placeholder:"FILE" help:"Certificate chain for HTTPS, PEM."`
 	TLSKey      string   `env:"ROOMLINE_TLS_KEY" placeholder:"FILE" help:"Its private key, PEM."`
 	ACME        string   `env:"ROOMLINE_ACME" name:"acme" placeholder:"DOMAIN" help:"Get a certificate for this domain by ACME; needs --http on port 443."`
-	SIP         []string `name:"sip" env:"ROOMLINE_SIP" default:"127.0.0.1:5060" placeholder:"ADDR" help:"SIP over UDP and TCP; may be repeated."`
-	SIPTLS      string   `name:"sip-tls" env:"ROOMLINE_SIP_TLS" placeholder:"ADDR" help:"SIP over TLS (not available yet)."`
+	SIP         []string `name:"sip" env:"ROOMLINE_SIP" default:"127.0.0.1:5060" placeholder:"ADDR" help:"SIP over UDP and TCP; may be repeated. What it says and where its RTP is may differ: 10.0.0.5:5060/public=203.0.113.7/media=10.0.0.6."`
+	SIPTLS      []string `name:"sip-tls" env:"ROOMLINE_SIP_TLS" placeholder:"ADDR" help:"SIP over TLS, likewise; usually port 5061. Shows the certificate of --sip-tls-cert, --tls-cert or --acme."`
+	SIPTLSCert  string   `name:"sip-tls-cert" env:"ROOMLINE_SIP_TLS_CERT" placeholder:"FILE" help:"Certificate chain for SIP over TLS, PEM; read again when it changes."`
+	SIPTLSKey   string   `name:"sip-tls-key" env:"ROOMLINE_SIP_TLS_KEY" placeholder:"FILE" help:"Its private key, PEM."`
+	SIPTLSCA    string   `name:"sip-tls-ca" env:"ROOMLINE_SIP_TLS_CA" placeholder:"FILE" help:"Authorities, besides the system's, that the certificates of trunks may come from, PEM."`
 	SIPWS       string   `name:"sip-ws" env:"ROOMLINE_SIP_WS" placeholder:"ADDR" help:"SIP over WebSocket (not available yet)."`
 	RTPPorts    string   `name:"rtp-ports" env:"ROOMLINE_RTP_PORTS" default:"20000-29999" placeholder:"LOW-HIGH" help:"UDP ports for RTP, bound to the address of the --sip in use."`
 	WebRTCUDP   string   `name:"webrtc-udp" env:"ROOMLINE_WEBRTC_UDP" default:"127.0.0.1:7882" placeholder:"ADDR" help:"One UDP port for all browsers."`
@@ -56,7 +60,7 @@ var planKeys = map[string]bool{"trunks": true, "numbers": true, "routes": true, 
 // Validate checks what kong cannot, and names the flag that is wrong.
 func (s *settings) Validate() error {
 	for _, unbuilt := range []struct{ flag, value string }{
-		{"--sip-tls", s.SIPTLS}, {"--sip-ws", s.SIPWS}, {"--livekit-url", s.LiveKitURL},
+		{"--sip-ws", s.SIPWS}, {"--livekit-url", s.LiveKitURL},
 	} {
 		if unbuilt.value != "" {
 			return fmt.Errorf("%s is not available yet; leave it out", unbuilt.flag)
@@ -64,6 +68,12 @@ func (s *settings) Validate() error {
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		return fmt.Errorf("--tls-cert and --tls-key go together; give both or neither")
+	}
+	if (s.SIPTLSCert == "") != (s.SIPTLSKey == "") {
+		return fmt.Errorf("--sip-tls-cert and --sip-tls-key go together; give both or neither")
+	}
+	if len(s.SIPTLS) > 0 && s.SIPTLSCert == "" && s.TLSCert == "" && s.ACME == "" {
+		return fmt.Errorf("--sip-tls needs a certificate; give --sip-tls-cert and --sip-tls-key")
 	}
 	if s.TLSCert != "" && s.ACME != "" {
 		return fmt.Errorf("--acme makes its own certificate; leave --tls-cert out")
@@ -130,18 +140,19 @@ func (s *settings) publicIP() (netip.Addr, error) {
 	return ip, nil
 }
 
-// sipAddrs reads --sip: the addresses that are bound.
+// sipAddrs reads --sip and --sip-tls: the addresses that are bound.
 func (s *settings) sipAddrs() (bound []netip.Addr, err error) {
-	for _, a := range s.SIP {
-		host, _, err := net.SplitHostPort(a)
-		if err != nil {
-			return nil, fmt.Errorf("--sip %q: expected ADDRESS:PORT, such as 192.0.2.1:5060", a)
+	for _, group := range []struct {
+		flag string
+		list []string
+	}{{"--sip", s.SIP}, {"--sip-tls", s.SIPTLS}} {
+		for _, text := range group.list {
+			a, err := sip.ParseAddress(text)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", group.flag, err)
+			}
+			bound = append(bound, a.Listen.Addr())
 		}
-		ip, err := netip.ParseAddr(host)
-		if err != nil {
-			return nil, fmt.Errorf("--sip %q: expected an IP address before the port", a)
-		}
-		bound = append(bound, ip)
 	}
 	return bound, nil
 }

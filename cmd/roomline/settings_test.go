@@ -47,7 +47,7 @@ func uncommented(t *testing.T) string {
 }
 
 func TestTheSampleHoldsEveryFlagOfServe(t *testing.T) {
-	notYet := []string{"sip-tls", "sip-ws", "livekit-url", "livekit-key", "livekit-secret"}
+	notYet := []string{"sip-ws", "livekit-url", "livekit-key", "livekit-secret"}
 	text := uncommented(t)
 	for _, flag := range serveFlags(t) {
 		held := regexp.MustCompile(`(?m)^` + flag.Name + `:`).MatchString(text)
@@ -145,9 +145,14 @@ func TestWrongCommandLinesEndWithTwoAndOneSentence(t *testing.T) {
 		{"serve --rtp-ports 20000", []string{"--rtp-ports", "LOW-HIGH"}},
 		{"serve --rtp-ports 30000-20000", []string{"--rtp-ports", "LOW-HIGH"}},
 		{"serve --public-ip host.example", []string{"--public-ip", "IP address"}},
-		{"serve --sip 5060", []string{"--sip", "ADDRESS:PORT"}},
-		{"serve --sip host.example:5060", []string{"--sip", "IP address"}},
-		{"serve --sip-tls 127.0.0.1:5061", []string{"--sip-tls", "not available yet"}},
+		{"serve --sip 5060", []string{"--sip", "IP:PORT"}},
+		{"serve --sip host.example:5060", []string{"--sip", "host.example:5060", "IP:PORT"}},
+		{"serve --sip 192.0.2.1:5060/public=host", []string{"--sip", "public=host", "IP address"}},
+		{"serve --sip 192.0.2.1:5060/public=2001:db8::1", []string{"--sip", "public=2001:db8::1", "IPv4"}},
+		{"serve --sip 192.0.2.1:5060/pubic=192.0.2.2", []string{"--sip", "pubic", "media=IP"}},
+		{"serve --sip-tls 127.0.0.1:5061", []string{"--sip-tls", "--sip-tls-cert"}},
+		{"serve --sip-tls-cert a.pem", []string{"--sip-tls-cert", "--sip-tls-key"}},
+		{"serve --sip-tls 5061 --sip-tls-cert a.pem --sip-tls-key b.pem", []string{"--sip-tls", "IP:PORT"}},
 		{"serve --livekit-url wss://x.example", []string{"--livekit-url", "not available yet"}},
 		{"serve --tls-cert a.pem", []string{"--tls-cert", "--tls-key"}},
 		{"serve --media-timeout soon", []string{"--media-timeout", "30s"}},
