@@ -79,3 +79,8 @@ func (p *Plan) countriesOf(trunks []string, x *prepared) (countries []string) {
 	}
 	return countries
 }
+
+// E164 is a number as it comes over the trunk, in international form where that
+// can be told: by itself, or as a national number of the trunk's country. Other
+// numbers, short ones and names stay as they are.
+func (t Trunk) E164(user string) string { return normal(user, t.Country) }

@@ -94,7 +94,7 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		return
 	}
 	l.log.Info("INVITE accepted for a decision", "source", inv.Source, "transport", inv.Transport)
-	if !l.start(func() {}) {
+	if !l.start(func() { l.verify(req, inv, u.trunkOf(inv)) }) {
 		l.discard()
 		u.refuseInvite(req, tx, bridge.Refusal{Cause: bridge.CauseShutdown, Reason: "the gateway is stopping"})
 		return

@@ -19,6 +19,7 @@ import (
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
+	"github.com/roomline/roomline/sip/stir"
 	"github.com/roomline/roomline/sip/trace"
 )
 
@@ -71,6 +72,9 @@ type Config struct {
 	// Refused is told of every INVITE that became no call, those that Admit
 	// refused included, exactly once each. It must not block. May be nil.
 	Refused func(bridge.Refusal)
+
+	// Verifier checks STIR identities of inbound calls; nil: nothing is checked.
+	Verifier *stir.Verifier
 
 	// Trace is shown every SIP message as it is on the wire: those received,
 	// whether they are sound or not, and those sent, before they leave. Raw is

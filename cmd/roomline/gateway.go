@@ -22,6 +22,8 @@ import (
 	"github.com/roomline/roomline/media/webrtc"
 	"github.com/roomline/roomline/room"
 	"github.com/roomline/roomline/sip"
+	"github.com/roomline/roomline/sip/stir"
+	"github.com/roomline/roomline/sip/trace"
 	"github.com/roomline/roomline/store"
 	"github.com/roomline/roomline/transcode"
 	"github.com/roomline/roomline/web"
@@ -43,6 +45,8 @@ type gateway struct {
 	plans    *plans
 	ports    *rtp.Ports
 	exchange *bridge.Exchange
+	traces   *trace.Recorder // nil: SIP messages are not kept
+	verifier *stir.Verifier
 	ua       *sip.UA
 	engine   *webrtc.Engine
 	keys     *room.Keys
@@ -59,7 +63,7 @@ type gateway struct {
 func newGateway(ctx context.Context, s settings, log *slog.Logger) (*gateway, error) {
 	g := &gateway{s: s, log: log}
 	for _, step := range []func(context.Context) error{
-		g.openData, g.openMedia, g.openExchange, g.openCertificates, g.openSIP, g.openRooms, g.openHTTP,
+		g.openData, g.openMedia, g.openExchange, g.openCertificates, g.openTrace, g.openSIP, g.openRooms, g.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			g.close()
@@ -150,16 +154,39 @@ type lateDialer struct{ g *gateway }
 // Dial implements bridge.Dialer.
 func (d lateDialer) Dial(spec bridge.DialSpec) (bridge.Line, error) { return d.g.ua.Dial(spec) }
 
+// openTrace makes what keeps SIP messages, and what verifies callers.
+func (g *gateway) openTrace(context.Context) error {
+	roots, err := g.s.stirRoots()
+	if err != nil {
+		return err
+	}
+	g.verifier = stir.New(stir.Config{Roots: roots})
+	keep, err := g.s.traceTime()
+	if err != nil || keep == 0 {
+		return err
+	}
+	g.traces, err = trace.New(trace.Config{Dir: filepath.Join(g.s.Data, "trace"), Keep: keep, Size: int64(g.s.TraceSize) << 20, Log: g.log})
+	if err != nil {
+		return fmt.Errorf("make the folder of SIP messages: %w", err)
+	}
+	return nil
+}
+
 func (g *gateway) openSIP(context.Context) error {
 	ip, err := g.s.publicIP()
 	if err != nil {
 		return err
 	}
-	g.ua, err = sip.New(sip.Config{
+	c := sip.Config{
 		Addrs: g.s.SIP, TLSAddrs: g.s.SIPTLS, TLS: g.sipTLS, PublicIP: ip, Ports: g.ports, Listen: g.s.Listen, UserAgent: "Roomline/" + version, Log: g.log,
 		Admit: g.exchange.Admit, Incoming: g.exchange.Incoming, Refused: g.exchange.Refused,
-		TrunkOf: g.plans.trunkOf,
-	})
+		TrunkOf:  g.plans.trunkOf,
+		Verifier: g.verifier,
+	}
+	if g.traces != nil {
+		c.Trace = g.traces.Record
+	}
+	g.ua, err = sip.New(c)
 	return err
 }
 
@@ -179,11 +206,15 @@ func (g *gateway) openRooms(context.Context) error {
 }
 
 func (g *gateway) openHTTP(context.Context) (err error) {
-	g.api = api.New(api.Config{
+	c := api.Config{
 		Exchange: api.Bridge(g.exchange), Store: g.store, Backlog: g.spool, AdminKey: g.adminKey,
 		Plan: g.plans.inForce, PlanChanged: g.plans.set, Tokens: g.keys, Rooms: g.rooms, Pages: web.Handler(),
 		Draining: g.exchange.Draining, RTPPortsInUse: g.ports.InUse, PublicURL: g.s.PublicURL, Version: version, Log: g.log,
-	})
+	}
+	if g.traces != nil {
+		c.Traces = g.traces
+	}
+	g.api = api.New(c)
 	if g.http, err = net.Listen("tcp", g.s.HTTP); err != nil {
 		return fmt.Errorf("open the HTTP port: %w; choose another with --http", err)
 	}

@@ -39,6 +39,7 @@ func (g *gateway) close() {
 func (g *gateway) run(ctx context.Context, ready chan<- struct{}) error {
 	defer g.close()
 	signalling := g.stage(ctx, "sip", g.ua.Run)
+	tracing := g.stage(ctx, "trace", g.runTraces)
 	records := g.stage(ctx, "spool", func(ctx context.Context) error { return g.spool.Run(ctx, g.store) })
 	hooks := g.stage(ctx, "webhooks", g.api.Run)
 	planning := g.stage(ctx, "plans", g.plans.run)
@@ -56,13 +57,22 @@ func (g *gateway) run(ctx context.Context, ready chan<- struct{}) error {
 	case <-ctx.Done():
 	}
 	g.shutDown()
-	for _, s := range []*stage{calls, signalling, pages, planning, hooks, records} {
+	for _, s := range []*stage{calls, signalling, pages, planning, tracing, hooks, records} {
 		s.stop(failed)
 	}
 	if errors.Is(failed, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; choose another address with --sip", failed)
 	}
 	return failed
+}
+
+// runTraces writes SIP messages, if they are kept.
+func (g *gateway) runTraces(ctx context.Context) error {
+	defer g.verifier.Close()
+	if g.traces == nil {
+		return nil
+	}
+	return g.traces.Run(ctx)
 }
 
 // shutDown lets live calls go on for a while.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
@@ -45,6 +46,9 @@ type settings struct {
 	OpusComplexity int    `env:"ROOMLINE_OPUS_COMPLEXITY" default:"5" help:"0 to 10: CPU against quality of what browsers hear."`
 	OpusBitrate    int    `env:"ROOMLINE_OPUS_BITRATE" default:"24000" help:"Bit/s of what browsers hear."`
 	MediaTimeout   string `env:"ROOMLINE_MEDIA_TIMEOUT" default:"30s" help:"RTP silence that ends a call; 0 for never."`
+	Trace          string `env:"ROOMLINE_TRACE" default:"24h" help:"How long the SIP messages of calls are kept, secrets masked; 0 for not at all."`
+	TraceSize      int    `env:"ROOMLINE_TRACE_SIZE" default:"512" placeholder:"MB" help:"How much room they may take; the oldest go first."`
+	STIRCA         string `name:"stir-ca" env:"ROOMLINE_STIR_CA" placeholder:"FILE" help:"Certificate authorities that may vouch for callers' numbers (STIR/SHAKEN), PEM; default: nothing is verified."`
 	Drain          string `env:"ROOMLINE_DRAIN" default:"30s" help:"How long a stopping gateway lets its calls go on."`
 
 	LiveKitURL    string `name:"livekit-url" env:"ROOMLINE_LIVEKIT_URL" placeholder:"URL" help:"Rooms in a LiveKit cluster (not available yet)."`
@@ -101,6 +105,15 @@ func (s *settings) Validate() error {
 	if _, _, err := s.times(); err != nil {
 		return err
 	}
+	if _, err := s.traceTime(); err != nil {
+		return err
+	}
+	if s.TraceSize < 1 {
+		return fmt.Errorf("--trace-size %d: expected 1 or more MB", s.TraceSize)
+	}
+	if _, err := s.stirRoots(); err != nil {
+		return err
+	}
 	_, err := s.filePlan()
 	return err
 }
@@ -116,6 +129,31 @@ func (s *settings) times() (mediaTimeout, drain time.Duration, err error) {
 		return 0, 0, fmt.Errorf("--drain %q: expected a duration such as 30s", s.Drain)
 	}
 	return mediaTimeout, drain, nil
+}
+
+// traceTime reads --trace; 0 means that nothing is kept.
+func (s *settings) traceTime() (time.Duration, error) {
+	d, err := time.ParseDuration(s.Trace)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("--trace %q: expected a duration such as 24h, or 0 for none", s.Trace)
+	}
+	return d, nil
+}
+
+// stirRoots reads --stir-ca; nil without it.
+func (s *settings) stirRoots() (*x509.CertPool, error) {
+	if s.STIRCA == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(s.STIRCA)
+	if err != nil {
+		return nil, fmt.Errorf("--stir-ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--stir-ca %s: expected certificates in PEM", s.STIRCA)
+	}
+	return pool, nil
 }
 
 // rtpRange reads --rtp-ports.
