@@ -68,7 +68,7 @@ type LineEvent struct {
 	Cause    Cause     // LineEnded
 	SIPCode  int       // the response that caused it, if one did
 	Reason   string    // in words
-	Contacts []string  // LineEnded with CauseRedirected: where the 3xx points to, the best first; URIs
+	Contacts []string  // LineEnded with CauseRedirected: where the 3xx points to, the best first: numbers or URIs, as in Referral.To
 	Digit    rtp.Digit // LineDigit
 	Referral *Referral // LineReferred
 	Verstat  string    // LineVerified: TN-Validation-Passed, TN-Validation-Failed or No-TN-Validation, with the attestation: TN-Validation-Passed-A

@@ -72,7 +72,7 @@ func (l *Line) refuseFork(res *sipmsg.Response) {
 	if err != nil {
 		return
 	}
-	bye.AppendHeader(reasonField(bridge.CauseNormal, "another phone answered first"))
+	bye.AppendHeader(reasonField(bridge.CauseNormal, bridge.AnsweredElsewhere))
 	bye.SetBody(nil)
 	l.ua.besides(d, func(to target) { l.ua.sendAlone(bye, to, &d) })
 }

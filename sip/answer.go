@@ -118,8 +118,21 @@ func (l *Line) reject(cause bridge.Cause, reason string) {
 	l.state = gone
 }
 
+// whyCancelled says in words why a caller gave up.
+func whyCancelled(cancel *sipmsg.Request) string {
+	words := "the caller gave up"
+	switch _, why := readReason(cancel); why {
+	case "":
+		return words
+	case bridge.AnsweredElsewhere:
+		return why
+	default:
+		return words + ": " + why
+	}
+}
+
 // onCancel: sipgo has answered the CANCEL with 200 and the INVITE with 487.
-func (l *Line) onCancel() {
+func (l *Line) onCancel(words string) {
 	if l.state != inviting {
 		if l.uas != nil && !l.uas.initial && l.uas.ok == nil {
 			l.uas = nil // a re-INVITE was cancelled; the session stays as it is
@@ -127,15 +140,15 @@ func (l *Line) onCancel() {
 		return
 	}
 	l.uas = nil
-	l.over(bridge.CauseCanceled, 487, "the caller gave up")
+	l.over(bridge.CauseCanceled, 487, words)
 	l.state = gone
 }
 
 // cancelInvite answers the INVITE with 487 where sipgo did not.
-func (l *Line) cancelInvite() {
+func (l *Line) cancelInvite(words string) {
 	if l.state == inviting && l.inbound {
 		l.uas.tx.Respond(l.respond(l.uas.req, 487, "Request Terminated"))
-		l.onCancel()
+		l.onCancel(words)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // giveUp cancels a call that was not answered.
 func (l *Line) giveUp(cause bridge.Cause, reason string) {
 	out := l.uac
+	l.byeCause, l.byeReason = cause, reason
 	l.over(cause, 0, reason)
 	if out == nil {
 		l.state = gone
@@ -26,6 +27,7 @@ func (l *Line) giveUp(cause bridge.Cause, reason string) {
 func (l *Line) sendCancel(out *clientInvite) {
 	out.wantCancel = false
 	req := l.ua.cancelOf(out)
+	req.AppendHeader(reasonField(l.byeCause, l.byeReason))
 	if err := l.ua.sendAlone(req, out.to, &l.dialog); err != nil {
 		l.log.Warn("CANCEL", "error", err)
 	}

@@ -1,12 +1,6 @@
 package sip
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
-
-	sipmsg "github.com/emiago/sipgo/sip"
-
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/sip/text"
 )
@@ -91,30 +85,4 @@ var causeOfQ850 = map[int]bridge.Cause{
 	3: bridge.CauseNoRoute, 17: bridge.CauseBusy,
 	18: bridge.CauseNoAnswer, 19: bridge.CauseNoAnswer, 21: bridge.CauseRejected,
 	27: bridge.CauseUnreachable, 38: bridge.CauseUnreachable, 65: bridge.CauseIncompatible, 88: bridge.CauseIncompatible,
-}
-
-// reasonField is the Reason header field of RFC 3326 for a cause.
-func reasonField(cause bridge.Cause, reason string) sipmsg.Header {
-	value := fmt.Sprintf("Q.850;cause=%d", cause.Q850())
-	if reason != "" {
-		value += `;text="` + text.Printable(reason, 200) + `"`
-	}
-	return sipmsg.NewHeader("Reason", value)
-}
-
-// readReason takes the Q.850 cause and the text out of a message's Reason fields.
-func readReason(m sipmsg.Message) (q850 int, words string) {
-	for _, h := range m.GetHeaders("Reason") {
-		for _, part := range splitOutside(h.Value(), ',') {
-			protocol, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-			if t, ok := paramOf(";"+params, "text"); ok && words == "" {
-				words = text.Printable(strings.Trim(t, `"`), 200)
-			}
-			if strings.EqualFold(strings.TrimSpace(protocol), "Q.850") {
-				v, _ := paramOf(";"+params, "cause")
-				q850, _ = strconv.Atoi(v)
-			}
-		}
-	}
-	return q850, words
 }

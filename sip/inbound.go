@@ -48,11 +48,12 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		u.reply(req, tx, 482, "the same INVITE came over another path already")
 		return
 	}
-	if h := req.MaxForwards(); h == nil || h.Val() == 0 {
-		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: 483, Cause: bridge.CauseSignalling, Reason: "the INVITE used up its hops (Max-Forwards is 0)"})
+	inv := inviteOf(req)
+	var f *fault
+	if inv.Hops, f = u.hopsOf(req, inv.To); f != nil {
+		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words})
 		return
 	}
-	inv := inviteOf(req)
 	inv.Ticket = &bridge.Ticket{}
 	defer inv.Ticket.Drop()
 	if !u.identify(req, tx, &inv) {
@@ -89,7 +90,7 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		}
 		l.uas.body, l.uas.agreed = body, a
 	}
-	if !tx.OnCancel(func(*sipmsg.Request) { l.cancelled() }) {
+	if !tx.OnCancel(l.cancelled) {
 		l.discard() // cancelled already; sipgo has said 487
 		return
 	}
@@ -160,9 +161,9 @@ func (l *Line) discard() {
 }
 
 // cancelled is called inside sipgo's transaction: it may not block.
-func (l *Line) cancelled() {
+func (l *Line) cancelled(cancel *sipmsg.Request) {
 	select {
-	case l.cancels <- struct{}{}:
+	case l.cancels <- whyCancelled(cancel):
 	default:
 	}
 }

@@ -54,6 +54,7 @@ func (l *Line) buildInvite(out *clientInvite) (*sipmsg.Request, error) {
 		return nil, err
 	}
 	if out.initial {
+		setHops(req, l.dial.spec.Hops)
 		for name, value := range l.dial.spec.Headers {
 			req.AppendHeader(sipmsg.NewHeader(name, value))
 		}
@@ -189,6 +190,9 @@ func (l *Line) onRefused(out *clientInvite, res *sipmsg.Response) {
 	l.uac = nil
 	if res.StatusCode == 503 && l.outOfOrder(out, res) {
 		return
+	}
+	if res.StatusCode < 400 {
+		l.contacts = l.contactsOf(res)
 	}
 	q850, why := readReason(res)
 	words := fmt.Sprintf("%d %s", res.StatusCode, text.Printable(res.Reason, 160))

@@ -46,7 +46,7 @@ type Line struct {
 	media   *rtp.Session
 	events  chan bridge.LineEvent
 	inbox   chan func()
-	cancels chan struct{} // sipgo answered a CANCEL for our INVITE transaction
+	cancels chan string   // why: sipgo answered a CANCEL for our INVITE transaction
 	done    chan struct{} // the goroutine has ended
 	ctx     context.Context
 	stop    context.CancelFunc // aborts look-ups and connecting when the Line is gone
@@ -66,6 +66,7 @@ type Line struct {
 	holds []holdWish    // waiting for their turn
 	keys  []keyWish     // likewise, the first one is on its way
 
+	contacts  []string  // of the 3xx that ended it
 	referral  *referral // a REFER of the peer's that is not over
 	referrals int       // how many there were
 	transfer  *transfer // a REFER of ours that is not over
@@ -92,7 +93,7 @@ func (u *UA) newLine(d Dialog, inbound bool, log *slog.Logger) *Line {
 		ua: u, inbound: inbound, callID: d.CallID, key: lineKey{d.CallID, d.LocalTag}, dialog: d,
 		log:    log.With("sip_call_id", text.Printable(d.CallID, 128)),
 		events: make(chan bridge.LineEvent, eventRoom), inbox: make(chan func(), 16),
-		cancels: make(chan struct{}, 1), done: make(chan struct{}), timers: map[*time.Timer]struct{}{},
+		cancels: make(chan string, 1), done: make(chan struct{}), timers: map[*time.Timer]struct{}{},
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
@@ -128,8 +129,8 @@ func (l *Line) run(first func()) {
 		select {
 		case f := <-l.inbox:
 			f()
-		case <-l.cancels:
-			l.onCancel()
+		case words := <-l.cancels:
+			l.onCancel(words)
 		case res := <-l.uac.responses():
 			l.onInviteResponse(res)
 		case <-l.uac.finished():
@@ -199,7 +200,7 @@ func (l *Line) over(cause bridge.Cause, code int, reason string) {
 	if l.media != nil {
 		l.media.Close()
 	}
-	l.events <- bridge.LineEvent{Kind: bridge.LineEnded, Cause: cause, SIPCode: code, Reason: reason}
+	l.events <- bridge.LineEvent{Kind: bridge.LineEnded, Cause: cause, SIPCode: code, Reason: reason, Contacts: l.contacts}
 	close(l.events)
 	l.log.Info("line ended", "cause", string(cause), "sip_code", code, "reason", reason)
 }

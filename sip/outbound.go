@@ -43,6 +43,9 @@ func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) {
 			return nil, fmt.Errorf("header field %q cannot be sent", text.Printable(name, 64))
 		}
 	}
+	if err := hopsFault(spec.Hops); err != nil {
+		return nil, err
+	}
 	if spec.Replaces != "" {
 		r, f := readReplaces(spec.Replaces)
 		if f != nil {

@@ -76,7 +76,7 @@ func (l *Line) takeReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx, refuse fun
 			return
 		}
 	}
-	tx.OnCancel(func(*sipmsg.Request) { l.cancelled() })
+	tx.OnCancel(l.cancelled)
 	l.uas = in
 	if err := l.sendOK(); err != nil {
 		l.uas = nil

@@ -152,7 +152,7 @@ func (u *UA) onLoneCancel(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		u.mu.Lock()
 		l := u.lines[key]
 		u.mu.Unlock()
-		if l != nil && l.post(l.cancelInvite) {
+		if l != nil && l.post(func() { l.cancelInvite(whyCancelled(req)) }) {
 			u.reply(req, tx, 200, "OK")
 			return
 		}
@@ -223,7 +223,7 @@ func inviteOf(req *sipmsg.Request) bridge.Invite {
 	inv.Source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
 	for _, h := range req.Headers() {
 		name := h.Name()
-		if len(name) > 2 && strings.EqualFold(name[:2], "X-") && len(inv.Headers) < 32 {
+		if len(name) > 2 && strings.EqualFold(name[:2], "X-") && !strings.EqualFold(name, pathField) && len(inv.Headers) < 32 {
 			if _, twice := inv.Headers[name]; !twice {
 				inv.Headers[name] = h.Value()
 			}
