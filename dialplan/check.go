@@ -104,7 +104,13 @@ func (c *checker) duration(field, s string, least, most time.Duration) {
 
 // plainDuration is 1h rather than 1h0m0s.
 func plainDuration(d time.Duration) string {
-	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+	s := d.String()
+	for _, nothing := range []string{"0s", "0m"} {
+		if whole, ok := strings.CutSuffix(s, nothing); ok && strings.ContainsRune("hm", rune(whole[len(whole)-1])) {
+			s = whole
+		}
+	}
+	return s
 }
 
 func (c *checker) patterns(field string, ps Patterns) {

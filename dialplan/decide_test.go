@@ -207,11 +207,3 @@ func FuzzHours(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkDecide(b *testing.B) {
-	p := mustParse(b, sample)
-	b.ReportAllocs()
-	for b.Loop() {
-		p.Decide(Query{Trunk: "carrier", To: "+15551230000", From: "+15550000000", At: noon})
-	}
-}
