@@ -136,7 +136,7 @@ func (c *Call) active() step {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	for {
-		switch e, what := c.wait(c.errand.news(), second.C); {
+		switch e, what := c.wait(nil, second.C); {
 		case what == over:
 			return nil
 		case what == told:
@@ -166,6 +166,8 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 	for {
 		select {
 		case <-ready:
+			return LineEvent{}, isReady
+		case <-c.errand.news():
 			return LineEvent{}, isReady
 		case <-timeout:
 			return LineEvent{}, timeUp

@@ -26,6 +26,10 @@ type fakeLine struct {
 	mu       sync.Mutex
 	over     bool
 	rings    int
+	early    int
+	auto     bool // an answer is acknowledged at once
+	spec     DialSpec
+	referred chan string // targets of Refer
 	panics   bool
 	holding  chan struct{} // Hold waits for it, as for a slow peer; nil: a quick one
 	asked    chan struct{} // closed when Hold begins to wait
@@ -53,8 +57,20 @@ func fakeLineOn(t testing.TB, s *rtp.Session) *fakeLine {
 	return &fakeLine{events: make(chan LineEvent, 16), media: s, answered: make(chan struct{}, 1)}
 }
 
-func (l *fakeLine) Early() error                                         { return nil }
-func (l *fakeLine) Refer(context.Context, string, Line) error            { return nil }
+func (l *fakeLine) Early() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.early++
+	return nil
+}
+
+func (l *fakeLine) Refer(_ context.Context, to string, _ Line) error {
+	if l.referred == nil {
+		return errors.New("the phone does not transfer")
+	}
+	l.referred <- to
+	return nil
+}
 func (l *fakeLine) SendDigit(context.Context, rune, time.Duration) error { return nil }
 
 func (l *fakeLine) Ring() error {
@@ -64,7 +80,13 @@ func (l *fakeLine) Ring() error {
 	l.rings++
 	return nil
 }
-func (l *fakeLine) Answer() error { l.answered <- struct{}{}; return nil }
+func (l *fakeLine) Answer() error {
+	l.answered <- struct{}{}
+	if l.auto {
+		l.happens(LineAnswered)
+	}
+	return nil
+}
 func (l *fakeLine) Hold(ctx context.Context, _ bool) error {
 	if l.holding == nil {
 		return nil
@@ -103,17 +125,30 @@ type house struct {
 	lines []*fakeLine
 	t     *testing.T
 	fail  error
+	quiet bool                      // lines have no sockets, for synctest
+	calls func(DialSpec, *fakeLine) // sees every call that is dialled; may be nil
+}
+
+func (h *house) line() *fakeLine {
+	if h.quiet {
+		return newQuietLine(h.t)
+	}
+	return newFakeLine(h.t)
 }
 
 // Dial implements Dialer.
-func (h *house) Dial(DialSpec) (Line, error) {
+func (h *house) Dial(spec DialSpec) (Line, error) {
 	if h.fail != nil {
 		return nil, h.fail
 	}
-	l := newFakeLine(h.t)
+	l := h.line()
+	l.spec = spec
 	h.mu.Lock()
 	h.lines = append(h.lines, l)
 	h.mu.Unlock()
+	if h.calls != nil {
+		h.calls(spec, l)
+	}
 	return l, nil
 }
 
@@ -128,6 +163,14 @@ func planOf(t testing.TB, text string) func() *dialplan.Plan {
 		}
 	}
 	return func() *dialplan.Plan { return p }
+}
+
+// openQuiet is open for a synctest bubble: its lines have no sockets.
+func openQuiet(t *testing.T, plan string, tweaks ...func(*Exchange)) *house {
+	t.Helper()
+	h := open(t, plan, append(tweaks, func(x *Exchange) { x.MediaTimeout = -1 })...)
+	h.quiet = true
+	return h
 }
 
 func open(t *testing.T, plan string, tweaks ...func(*Exchange)) *house {
@@ -149,24 +192,23 @@ func open(t *testing.T, plan string, tweaks ...func(*Exchange)) *house {
 
 func (h *house) invite(to string) (*fakeLine, *Call) {
 	h.t.Helper()
-	l := newFakeLine(h.t)
-	inv := Invite{Source: netip.MustParseAddrPort("127.0.0.1:5099"), From: "+15550100", To: to}
+	return h.take(Invite{Source: netip.MustParseAddrPort("127.0.0.1:5099"), From: "+15550100", To: to})
+}
+
+// take brings an INVITE that must be admitted.
+func (h *house) take(inv Invite) (*fakeLine, *Call) {
+	h.t.Helper()
+	l := h.line()
 	if r := h.Admit(inv); r != nil {
 		h.t.Fatalf("refused: %s", r.Reason)
 	}
 	before := len(h.Calls())
 	h.Incoming(inv, l)
-	calls := h.Calls()
-	if len(calls) != before+1 {
+	c, ok := h.of(l)
+	if !ok || len(h.Calls()) != before+1 {
 		h.t.Fatal("no call came of it")
 	}
-	for _, rec := range calls {
-		if c, ok := h.Call(rec.ID); ok && c.line == Line(l) {
-			return l, c
-		}
-	}
-	h.t.Fatal("the call is not to be found")
-	return nil, nil
+	return l, c
 }
 
 // cdr waits for the one CDR of a call.

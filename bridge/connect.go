@@ -99,7 +99,7 @@ func (c *Call) diverted() string {
 func (c *Call) connecting(t dialplan.Target, room string) step {
 	early := false
 	for {
-		e, what := c.wait(c.errand.leg.news, nil)
+		e, what := c.wait(nil, nil)
 		switch {
 		case what == over:
 			return nil

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
 )
 
 const (
 	pinTries   = 3
 	pinTimeout = 15 * time.Second
+	beepLength = 300 * time.Millisecond
 )
 
 // askPIN: the call is answered in a room of its own, where nobody is, and gets
@@ -125,7 +127,11 @@ func samePIN(a, b string) bool {
 }
 
 // beep asks for the PIN.
-func (c *Call) beep() {}
+func (c *Call) beep() {
+	if _, err := c.sink.Play(media.Beep(media.NarrowbandHz), beepLength); err != nil {
+		c.log.Warn("no beep", "error", err)
+	}
+}
 
 const (
 	freeGuesses    = 3

@@ -54,7 +54,7 @@ func (c *Call) referTo(ref *Referral, phones []*Participant) (Cause, error) {
 	if denied == nil {
 		return c.referOut(ref, exits)
 	}
-	if strings.ContainsAny(ref.To, ":@") || ref.RawReplaces != "" {
+	if causeOfError(denied) != CauseUnknownNumber || strings.ContainsAny(ref.To, ":@") || ref.RawReplaces != "" {
 		return causeOfError(denied), denied
 	}
 	// No number: what would an INVITE from the same peer reach?
