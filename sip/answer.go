@@ -19,28 +19,32 @@ type serverInvite struct {
 	body    []byte
 	agreed  sdp.Agreement
 
+	reliable bool     // provisional responses with SDP wait for PRACK: the caller knows how
+	must     bool     // all of them do: the caller requires it
+	early    bool     // a 183 with our SDP was sent, or waits
+	settled  bool     // offer and answer were exchanged before the 200
+	accepted bool     // the 200 was sent, or waits
+	rseq     uint32   // of the last reliable response
+	unacked  *unacked // waits for its PRACK
+	waiting  []func() // wait for that
+
 	ok       *sipmsg.Response // the 200, once it was sent
 	interval time.Duration    // to its next retransmission
 	resend   *time.Timer
 	deadline *time.Timer
 }
 
-func (l *Line) ring() error {
-	if l.state != inviting || !l.inbound || l.ended {
-		return errors.New("only an unanswered inbound call can ring")
-	}
-	if l.rang {
-		return nil
-	}
-	l.rang = true
-	res := l.respond(l.uas.req, 180, "Ringing")
-	return l.uas.tx.Respond(res)
+// newServerInvite is a first INVITE.
+func newServerInvite(req *sipmsg.Request, tx *sipmsg.ServerTx) *serverInvite {
+	in := &serverInvite{tx: tx, req: req, initial: true, must: requires(req, "100rel")}
+	in.reliable = in.must || supports(req, "100rel")
+	return in
 }
 
 // respond builds a response within the dialog.
 func (l *Line) respond(req *sipmsg.Request, code int, phrase string) *sipmsg.Response {
 	res := l.ua.respond(req, code, phrase, l.dialog.LocalTag)
-	if code > 100 && code < 300 && req.Method == sipmsg.INVITE {
+	if code > 100 && code < 300 && (req.Method == sipmsg.INVITE || req.Method == sipmsg.UPDATE) {
 		res.AppendHeader(sipmsg.NewHeader("Contact", "<"+l.dialog.Contact+">"))
 	}
 	return res
@@ -51,10 +55,35 @@ func (l *Line) answer() error {
 		return errors.New("only an unanswered inbound call can be answered")
 	}
 	in := l.uas
-	if in.late {
+	if in.accepted {
+		return errors.New("the call is answered already")
+	}
+	in.accepted = true
+	if in.unacked == nil {
+		return l.accept(in)
+	}
+	if in.unacked.sdp { // the 200 waits for its PRACK, RFC 3262 section 3
+		in.waiting = append(in.waiting, func() {
+			if err := l.accept(in); err != nil && l.state == inviting {
+				l.reject(bridge.CauseInternal, "the call cannot be answered: "+err.Error())
+			}
+		})
+		return nil
+	}
+	l.stopRepeating(in.unacked)
+	return l.accept(in)
+}
+
+// accept sends the 200 to the first INVITE.
+func (l *Line) accept(in *serverInvite) error {
+	switch {
+	case in.settled:
+	case in.late:
 		in.body = l.sdp.Offer()
-	} else if err := l.agree(in.agreed); err != nil {
-		return err
+	default:
+		if err := l.agree(in.agreed); err != nil {
+			return err
+		}
 	}
 	if err := l.sendOK(); err != nil {
 		return err
@@ -68,7 +97,12 @@ func (l *Line) answer() error {
 func (l *Line) sendOK() error {
 	in := l.uas
 	in.ok = l.respond(in.req, 200, "OK")
-	withBody(in.ok, in.body)
+	l.grantTimer(in.req, in.ok)
+	if in.settled {
+		in.ok.SetBody(nil)
+	} else {
+		withBody(in.ok, in.body)
+	}
 	if err := in.tx.Respond(in.ok); err != nil {
 		return err
 	}
@@ -108,13 +142,17 @@ func (l *Line) endServerInvite() {
 
 // reject answers the first INVITE with a failure.
 func (l *Line) reject(cause bridge.Cause, reason string) {
-	answer := responseTo(cause, reason)
-	res := l.respond(l.uas.req, answer.code, answer.phrase)
+	l.refuse(responseTo(cause, reason).code, cause, reason)
+}
+
+func (l *Line) refuse(code int, cause bridge.Cause, reason string) {
+	phrase := responseTo(cause, reason).phrase
+	res := l.respond(l.uas.req, code, phrase)
 	res.AppendHeader(reasonField(cause, reason))
-	res.AppendHeader(warning(399, answer.phrase))
+	res.AppendHeader(warning(399, phrase))
 	l.uas.tx.Respond(res)
 	l.uas = nil
-	l.over(cause, answer.code, reason)
+	l.over(cause, code, reason)
 	l.state = gone
 }
 
@@ -172,7 +210,7 @@ func (l *Line) onAck(ack *sipmsg.Request) {
 		}
 	}
 	l.acknowledged()
-	l.nextHold()
+	l.nextInvite()
 }
 
 // acknowledged: the peer has our 200. It is told by the ACK, or by a later

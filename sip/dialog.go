@@ -26,6 +26,8 @@ type Dialog struct {
 	Target   string   // the peer's Contact URI
 	RouteSet []string // Route values, <uri;lr>, the next hop first
 	Contact  string   // our Contact URI
+	Allow    string   // the methods that the peer takes, as it last said; empty: never
+	Timer    SessionTimer
 
 	Secure    bool           // it was opened with a sips URI: TLS on every hop, and our Contact says so
 	Transport string         // udp, tcp or tls
@@ -51,8 +53,19 @@ func dialogOfInvite(req *sipmsg.Request, tag string) Dialog {
 	if c := req.Contact(); c != nil {
 		d.Target = c.Address.String()
 	}
+	d.hear(req)
 	return d
 }
+
+// hear keeps what a message says of the methods that the peer takes.
+func (d *Dialog) hear(m sipmsg.Message) {
+	if list := listed(m, "Allow"); len(list) > 0 {
+		d.Allow = strings.Join(list, ",")
+	}
+}
+
+// allows says whether the peer takes a method.
+func (d *Dialog) allows(method string) bool { return inList(d.Allow, method) }
 
 // learn completes the dialog of our INVITE from a response with a To tag,
 // section 12.1.2: the route set is the response's, backwards.
@@ -68,6 +81,7 @@ func (d *Dialog) learn(res *sipmsg.Response) {
 
 // follow takes a new remote target and source from a response, section 12.2.1.2.
 func (d *Dialog) follow(res *sipmsg.Response) {
+	d.hear(res)
 	if c := res.Contact(); c != nil && c.Address.Host != "" {
 		d.Target = c.Address.String()
 	}
@@ -76,8 +90,9 @@ func (d *Dialog) follow(res *sipmsg.Response) {
 	}
 }
 
-// followRequest takes a new remote target from a re-INVITE, section 12.2.2.
+// followRequest takes a new remote target from a re-INVITE or UPDATE, section 12.2.2.
 func (d *Dialog) followRequest(req *sipmsg.Request) {
+	d.hear(req)
 	if c := req.Contact(); c != nil && c.Address.Host != "" {
 		d.Target = c.Address.String()
 	}

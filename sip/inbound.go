@@ -54,6 +54,10 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words})
 		return
 	}
+	if u.tooShort(req) {
+		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: 422, Cause: bridge.CauseSignalling, Reason: "the session interval is too small"}, u.minSE())
+		return
+	}
 	inv.Ticket = &bridge.Ticket{}
 	defer inv.Ticket.Drop()
 	if !u.identify(req, tx, &inv) {
@@ -79,7 +83,8 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		u.refuseInvite(req, tx, *refusal, more...)
 		return
 	}
-	l.uas = &serverInvite{tx: tx, req: req, initial: true, late: offer == nil}
+	l.uas = newServerInvite(req, tx)
+	l.uas.late = offer == nil
 	if offer != nil {
 		body, a, err := l.sdp.Answer(offer)
 		if err != nil {

@@ -65,6 +65,7 @@ func (l *Line) buildInvite(out *clientInvite) (*sipmsg.Request, error) {
 	}
 	req.AppendHeader(sipmsg.NewHeader("Allow", allowed))
 	req.AppendHeader(sipmsg.NewHeader("Supported", supported))
+	l.askTimer(req, out.initial)
 	withBody(req, out.body)
 	return req, nil
 }
@@ -101,10 +102,11 @@ func (l *Line) onInviteResponse(res *sipmsg.Response) {
 	case res.IsSuccess():
 		l.onReinviteAccepted(out, res)
 	case (res.StatusCode == 401 || res.StatusCode == 407) && l.authenticate(out, res):
+	case res.StatusCode == 422 && l.lengthen(out, res):
 	case out.initial:
 		l.onRefused(out, res)
 	default:
-		l.onReinviteFailed(out, res.StatusCode, text.Printable(res.Reason, 200))
+		l.onReinviteFailed(out, res, statusOf(res))
 	}
 }
 
@@ -122,28 +124,8 @@ func (l *Line) onProvisional(out *clientInvite, res *sipmsg.Response) {
 		l.rang = true
 		l.emit(bridge.LineEvent{Kind: bridge.LineRinging, SIPCode: 180})
 	}
-	tag := res.To().Params.GetOr("tag", "")
-	if tag == "" {
-		return
-	}
-	d := l.dialog
-	d.learn(res)
-	l.dial.forks[tag] = d
-	if len(res.Body()) == 0 || len(l.dial.forks) > 16 {
-		return
-	}
-	a, err := l.answerIn(res)
-	if err == nil {
-		l.dialog.Source = d.Source
-		err = l.agree(a) // of several forks, the newest early media is heard
-	}
-	if err != nil {
-		l.log.Warn("early media cannot be used", "error", err)
-		return
-	}
-	if !l.early {
-		l.early = true
-		l.emit(bridge.LineEvent{Kind: bridge.LineEarly, SIPCode: res.StatusCode})
+	if f := l.forkOf(res); f != nil && l.acknowledge(f, res) {
+		l.onEarly(f, res)
 	}
 }
 
@@ -166,23 +148,35 @@ func (l *Line) answerIn(res *sipmsg.Response) (sdp.Agreement, error) {
 // onAnswered completes the call.
 func (l *Line) onAnswered(out *clientInvite, res *sipmsg.Response) {
 	l.uac = nil
+	f := l.dial.forks[res.To().Params.GetOr("tag", "")]
+	if f != nil {
+		l.dialog = f.Dialog
+	}
 	l.dialog.learn(res)
 	l.state = talking
 	l.sendAck(out, res)
+	l.tookTimer(res)
 	l.auth.forget()
-	var err error
-	var a sdp.Agreement
-	if len(res.Body()) > 0 || !l.early {
-		if a, err = l.answerIn(res); err == nil {
-			err = l.agree(a)
-		}
-	}
+	a, err := l.finalMedia(f, res)
 	if err != nil {
 		l.hangUp(bridge.CauseIncompatible, "the answer cannot be used: "+err.Error())
 		return
 	}
 	l.emit(bridge.LineEvent{Kind: bridge.LineAnswered, SIPCode: res.StatusCode})
 	l.setHeld(a.Held)
+}
+
+// finalMedia puts the answer of the phone that took the call into force: that of
+// its 200, unless a reliable response has had it already.
+func (l *Line) finalMedia(f *fork, res *sipmsg.Response) (sdp.Agreement, error) {
+	if f != nil && f.media != nil && (f.answered || len(res.Body()) == 0) {
+		return *f.media, l.agree(*f.media)
+	}
+	a, err := l.answerIn(res)
+	if err == nil {
+		err = l.agree(a)
+	}
+	return a, err
 }
 
 // onRefused ends the call, or tries the next server where this one is out of order.
@@ -217,7 +211,7 @@ func (l *Line) onInviteLost() {
 		l.ua.names.down(out.to, "no response to an INVITE", downTime)
 		l.nextTarget()
 	default:
-		l.onReinviteFailed(out, 408, "no response")
+		l.onReinviteFailed(out, nil, "no response")
 	}
 }
 
@@ -228,6 +222,20 @@ func (l *Line) authenticate(out *clientInvite, res *sipmsg.Response) bool {
 		l.log.Warn("authentication", "error", err)
 		return false
 	}
+	return l.retry(out, req)
+}
+
+// lengthen asks for the session interval that a 422 wants.
+func (l *Line) lengthen(out *clientInvite, res *sipmsg.Response) bool {
+	if !l.askForMore(out.req, res) {
+		return false
+	}
+	req := again(out.req, &l.dialog)
+	l.askTimer(req, out.initial)
+	return l.retry(out, req)
+}
+
+func (l *Line) retry(out *clientInvite, req *sipmsg.Request) bool {
 	next := *out
 	next.tx, next.provisional = nil, false
 	return l.transmit(&next, req) == nil

@@ -60,6 +60,12 @@ type Line struct {
 	early  bool // LineEarly is out
 	timers map[*time.Timer]struct{}
 
+	refreshing *time.Timer // until our session refresh
+	expiring   *time.Timer // until the call is given up for want of one
+	refreshDue bool        // a refresh waits for its turn
+	updating   bool        // our UPDATE is out
+	noUpdate   bool        // the peer allows UPDATE and refuses it
+
 	uas   *serverInvite // an INVITE of the peer's that is not over
 	uac   *clientInvite // an INVITE of ours that is not over
 	bye   bool          // ours is out
@@ -221,11 +227,6 @@ func (l *Line) Hold(ctx context.Context, on bool) error {
 	reply := make(chan error, 1)
 	return l.await(ctx, reply, func() { l.hold(holdWish{ctx, on, reply}) })
 }
-
-// Early implements bridge.Line.
-func (l *Line) Early() error { return errNotYet }
-
-var errNotYet = errors.New("not available yet")
 
 // Events implements bridge.Line.
 func (l *Line) Events() <-chan bridge.LineEvent { return l.events }

@@ -24,7 +24,8 @@ type dialling struct {
 	hops    []hop
 	targets []target
 	last    error // why the target before this one did not work
-	forks   map[string]Dialog
+	forks   map[string]*fork
+	heard   *fork // whose early media is in force
 }
 
 // Dial starts an outbound call; see bridge.Dialer. It may be called after Ready.
@@ -88,7 +89,7 @@ func (u *UA) newOutbound(spec bridge.DialSpec, uri string, hops []hop, terms sdp
 		l.stop()
 		return nil, err
 	}
-	l.dial = &dialling{spec: spec, hops: hops, forks: map[string]Dialog{}}
+	l.dial = &dialling{spec: spec, hops: hops, forks: map[string]*fork{}}
 	if o := spec.Trunk.Outbound; o != nil {
 		l.auth = credentials{username: o.Username, password: o.Password}
 	}

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
-	"github.com/roomline/roomline/sip/sdp"
-	"github.com/roomline/roomline/sip/text"
 )
 
 // onReinvite is an INVITE within the dialog, section 14.2.
@@ -26,21 +23,25 @@ func (l *Line) onReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		}
 		tx.Respond(res)
 	}
+	ours, theirs := l.openOffers(req)
 	switch {
 	case !l.fromPeer(req) || l.state >= leaving:
 		refuse(481, "there is no such dialog here")
 	case req.CSeq().SeqNo <= l.dialog.RemoteSeq:
 		refuse(500, "the CSeq number is older than the last one")
-	case l.uac != nil || l.uas != nil && l.uas.late && l.uas.ok != nil:
-		// Glare: our own offer is on its way.
+	case ours:
 		refuse(491, "our own offer is still open")
-	case l.uas != nil && l.uas.ok == nil:
+	case theirs || l.uas != nil && l.uas.ok == nil:
 		refuse(500, "the INVITE before this one is not over", retryAfter(rand.IntN(11)))
 	default:
 		if l.uas != nil {
 			l.acknowledged() // the new INVITE overtook the ACK of the one before
 		}
 		l.dialog.RemoteSeq = req.CSeq().SeqNo
+		if l.ua.tooShort(req) {
+			refuse(422, "the session interval is too small", l.ua.minSE())
+			return
+		}
 		l.takeReinvite(req, tx, refuse)
 	}
 }
@@ -57,25 +58,13 @@ func (l *Line) takeReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx, refuse fun
 	if in.late {
 		in.body, in.agreed.Held = l.sdp.Offer(), l.held
 	} else {
-		d, err := sdp.Parse(body)
-		if err != nil {
-			refuse(400, err.Error())
-			return
-		}
-		if in.body, in.agreed, err = l.sdp.Answer(d); err != nil {
-			r, warn := mediaRefusal(err)
-			refuse(r.SIPCode, r.Reason, warn)
+		var warn sipmsg.Header
+		if in.body, in.agreed, f, warn = l.takeOffer(req, body); f != nil {
+			refuse(f.code, f.words, fields(warn)...)
 			return
 		}
 	}
-	l.dialog.followRequest(req) // section 12.2.2: a target refresh
-	if !in.late {
-		if err := l.agree(in.agreed); err != nil {
-			refuse(500, "the new media cannot be used")
-			l.log.Error("re-INVITE", "error", err)
-			return
-		}
-	}
+	l.dialog.followRequest(req)
 	tx.OnCancel(l.cancelled)
 	l.uas = in
 	if err := l.sendOK(); err != nil {
@@ -100,11 +89,15 @@ func (l *Line) hold(w holdWish) {
 		return
 	}
 	l.holds = append(l.holds, w)
-	l.nextHold()
+	l.nextInvite()
 }
 
-// nextHold begins the oldest wish when no INVITE is open in either direction.
-func (l *Line) nextHold() {
+// nextInvite begins what waits for an INVITE, the session refresh first, when
+// none is open in either direction.
+func (l *Line) nextInvite() {
+	if l.refreshDue && !l.updating && l.state == talking && l.uac == nil && l.uas == nil {
+		l.reinvite(&clientInvite{body: l.sdp.Repeat()})
+	}
 	for len(l.holds) > 0 && l.state == talking && l.uac == nil && l.uas == nil {
 		w := l.holds[0]
 		switch {
@@ -113,9 +106,10 @@ func (l *Line) nextHold() {
 		case w.on == l.sdp.Hold:
 			l.dropHold(nil)
 		default:
-			if err := l.reinvite(w.on); err != nil {
-				l.dropHold(err)
-			}
+			out := &clientInvite{hold: true, undo: l.sdp.Hold}
+			l.sdp.Hold = w.on
+			out.body = l.sdp.Offer()
+			l.reinvite(out)
 		}
 	}
 }
@@ -129,17 +123,14 @@ func (l *Line) dropHold(err error) {
 	l.holds = l.holds[1:]
 }
 
-// reinvite offers the session anew with the hold on or off.
-func (l *Line) reinvite(hold bool) error {
-	before := l.sdp.Hold
-	l.sdp.Hold = hold
-	out := &clientInvite{hold: true, undo: before, body: l.sdp.Offer()}
+// reinvite offers the session anew.
+func (l *Line) reinvite(out *clientInvite) {
+	l.uac = out // open from now on, even while a connection is made
 	req, err := l.buildInvite(out)
 	if err != nil {
-		l.sdp.Hold = before
-		return err
+		l.onReinviteFailed(out, nil, err.Error())
+		return
 	}
-	l.uac = out // open from now on, even while a connection is made
 	l.reach(&l.dialog, func(to target, err error) {
 		if l.uac != out || l.state != talking {
 			return
@@ -148,30 +139,31 @@ func (l *Line) reinvite(hold bool) error {
 			err = l.transmit(out, req)
 		}
 		if err != nil {
-			l.onReinviteFailed(out, 503, text.Printable(err.Error(), 200))
+			l.onReinviteFailed(out, nil, err.Error())
 		}
 	})
-	return nil
 }
 
-// onReinviteFailed handles a final answer other than 2xx to our re-INVITE, section 14.1.
-func (l *Line) onReinviteFailed(out *clientInvite, code int, words string) {
+// onReinviteFailed handles a final answer other than 2xx to our re-INVITE,
+// section 14.1. res is nil when none came; words say why.
+func (l *Line) onReinviteFailed(out *clientInvite, res *sipmsg.Response, words string) {
 	l.uac = nil
-	l.sdp.Hold = out.undo
-	switch {
+	if out.hold {
+		l.sdp.Hold = out.undo
+	}
+	switch code := codeOf(res); {
 	case code == 491:
-		// Both sides offered at once; whoever owns the Call-ID waits longer.
-		wait := time.Duration(rand.IntN(200)) * 10 * time.Millisecond
-		if !l.inbound {
-			wait = 2100*time.Millisecond + time.Duration(rand.IntN(190))*10*time.Millisecond
-		}
-		l.after(wait, l.nextHold)
-	case code == 481 || code == 408:
+		l.after(l.glareWait(), l.nextInvite) // both sides offered at once
+	case code == 481 || code == 408 && out.tx != nil:
 		l.dropHold(fmt.Errorf("the other side has lost the call: %d %s", code, words))
 		l.hangUp(bridge.CauseSignalling, "the other side does not know the call any more")
+	case out.hold:
+		l.dropHold(errors.New("the other side refused: " + words))
+		l.nextInvite()
 	default:
-		l.dropHold(fmt.Errorf("the other side refused: %d %s", code, words))
-		l.nextHold()
+		l.log.Warn("the session refresh was refused", "answer", words)
+		l.refreshAgain(waitOf(res))
+		l.nextInvite()
 	}
 }
 
@@ -180,16 +172,21 @@ func (l *Line) onReinviteAccepted(out *clientInvite, res *sipmsg.Response) {
 	l.uac = nil
 	l.dialog.follow(res)
 	l.sendAck(out, res)
+	l.tookTimer(res)
 	a, err := l.answerIn(res)
 	if err == nil {
 		err = l.agree(a)
 	}
 	if err != nil {
-		l.dropHold(err)
+		if out.hold {
+			l.dropHold(err)
+		}
 		l.hangUp(bridge.CauseIncompatible, "the answer to our offer: "+err.Error())
 		return
 	}
-	l.dropHold(nil)
+	if out.hold {
+		l.dropHold(nil)
+	}
 	l.setHeld(a.Held)
-	l.nextHold()
+	l.nextInvite()
 }

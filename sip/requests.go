@@ -43,6 +43,10 @@ func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		tx.Terminate()
 	case sipmsg.BYE:
 		u.withinDialog(req, tx, (*Line).onBye)
+	case sipmsg.PRACK:
+		u.withinDialog(req, tx, (*Line).onPrack)
+	case sipmsg.UPDATE:
+		u.withinDialog(req, tx, (*Line).onUpdate)
 	case sipmsg.CANCEL:
 		u.onLoneCancel(req, tx)
 	case sipmsg.OPTIONS:
@@ -116,31 +120,34 @@ func (u *UA) withinDialog(req *sipmsg.Request, tx *sipmsg.ServerTx, on func(*Lin
 	}
 }
 
-// inOrder counts a request within the dialog, section 12.2.2; false when it
-// does not belong there and was answered. Before the answer to our INVITE it
-// may come from any fork that has sent a response.
+// inOrder counts a request within its dialog, section 12.2.2; false when it
+// does not belong there and was answered.
 func (l *Line) inOrder(req *sipmsg.Request, tx *sipmsg.ServerTx) bool {
-	tag, seq, last := req.From().Params.GetOr("tag", ""), req.CSeq().SeqNo, l.dialog.RemoteSeq
-	var fork Dialog
-	var forked bool
-	if l.dial != nil && l.state == inviting {
-		fork, forked = l.dial.forks[tag]
-		last = fork.RemoteSeq
-	}
-	switch {
-	case l.state >= leaving || !forked && !l.fromPeer(req):
+	d := l.dialogOf(req)
+	switch seq := req.CSeq().SeqNo; {
+	case d == nil || l.state >= leaving:
 		l.ua.reply(req, tx, 481, "there is no such dialog here")
-	case seq <= last:
+	case seq <= d.RemoteSeq:
 		l.ua.reply(req, tx, 500, "the CSeq number is older than the last one")
-	case forked:
-		fork.RemoteSeq = seq
-		l.dial.forks[tag] = fork
-		return true
 	default:
-		l.dialog.RemoteSeq = seq
+		d.RemoteSeq = seq
 		return true
 	}
 	return false
+}
+
+// dialogOf is the dialog of a request of the peer's: the Line's, or, before our
+// INVITE is answered, that of a fork which has sent a response; nil for a stranger.
+func (l *Line) dialogOf(req *sipmsg.Request) *Dialog {
+	if l.fromPeer(req) {
+		return &l.dialog
+	}
+	if l.dial != nil && l.state == inviting {
+		if f := l.dial.forks[req.From().Params.GetOr("tag", "")]; f != nil {
+			return &f.Dialog
+		}
+	}
+	return nil
 }
 
 // onLoneCancel gets a CANCEL for which sipgo has no INVITE transaction: there
@@ -194,19 +201,6 @@ func (u *UA) onOther(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		return
 	}
 	u.reply(req, tx, 501, "method "+text.Printable(string(req.Method), 32)+" is not known")
-}
-
-// unsupported lists the extensions that a request requires and that are not built.
-func unsupported(req *sipmsg.Request) string {
-	var list []string
-	for _, h := range req.GetHeaders("Require") {
-		for _, tag := range strings.Split(h.Value(), ",") {
-			if tag = strings.ToLower(strings.TrimSpace(tag)); tag != "" && !extensions[tag] {
-				list = append(list, text.Printable(tag, 64))
-			}
-		}
-	}
-	return strings.Join(list, ", ")
 }
 
 // inviteOf reads an INVITE for the bridge.

@@ -10,18 +10,12 @@ import (
 )
 
 // allowed is the Allow header field: the methods that are built.
-const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY"
-
-// supported is the Supported header field; extensions are those that a peer may
-// require. They grow together.
-const supported = "replaces, norefersub"
-
-var extensions = map[string]bool{"replaces": true, "norefersub": true}
+const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY"
 
 // recognised methods are known and not built: they get 405, others 501.
 var recognised = map[sipmsg.RequestMethod]bool{
 	sipmsg.REGISTER: true, sipmsg.SUBSCRIBE: true,
-	sipmsg.MESSAGE: true, sipmsg.PRACK: true, sipmsg.UPDATE: true, sipmsg.PUBLISH: true,
+	sipmsg.MESSAGE: true, sipmsg.PUBLISH: true,
 }
 
 // respond builds a response to req in the name of this UA, section 8.2.6. tag
@@ -51,7 +45,7 @@ func (u *UA) reply(req *sipmsg.Request, tx *sipmsg.ServerTx, code int, phrase st
 	for _, h := range more {
 		res.AppendHeader(h)
 	}
-	if code >= 300 {
+	if code >= 300 && len(res.GetHeaders("Warning")) == 0 {
 		res.AppendHeader(warning(399, phrase))
 	}
 	tx.Respond(res)

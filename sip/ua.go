@@ -82,6 +82,13 @@ type Config struct {
 	// not block and must not call the UA. nil costs nothing.
 	Trace func(trace.Message)
 
+	// SessionExpires is the session interval that calls are refreshed within
+	// (RFC 4028); 0 means 30 minutes, less than 0 that we do not ask for timers.
+	SessionExpires time.Duration
+	// MinSE is the least session interval that we agree to; 0 means 90 seconds,
+	// and the standard allows no less.
+	MinSE time.Duration
+
 	// MaxConns bounds open TCP and TLS connections; 0 means 1024.
 	MaxConns int
 }
@@ -156,6 +163,12 @@ func New(c Config) (*UA, error) {
 	}
 	if c.Plan == nil {
 		c.Plan = func() *dialplan.Plan { return &dialplan.Plan{} }
+	}
+	if c.SessionExpires == 0 {
+		c.SessionExpires = defaultSession
+	}
+	if c.MinSE == 0 {
+		c.MinSE = defaultMinSE
 	}
 	if c.UserAgent == "" {
 		c.UserAgent = "Roomline"

@@ -232,7 +232,7 @@ func TestRequestsOutsideAnyDialogAre481(t *testing.T) {
 func TestMethodsThatAreNotBuilt(t *testing.T) {
 	b := startAgent(t, nil)
 	w := newWire(t, b.Addr())
-	for method, code := range map[string]int{"INFO": 481, "UPDATE": 405, "REFER": 403, "PRACK": 405, "NOTIFY": 481,
+	for method, code := range map[string]int{"INFO": 481, "UPDATE": 481, "REFER": 403, "PRACK": 481, "NOTIFY": 481,
 		"MESSAGE": 405, "REGISTER": 405, "SUBSCRIBE": 405, "PUBLISH": 405, "FROBNICATE": 501} {
 		d := w.invite()
 		d.method, d.body = method, ""
@@ -252,7 +252,7 @@ func TestInvitesThatCannotBeServed(t *testing.T) {
 		code                     int
 	}{
 		{"hops used up", "MF0", audio(""), "hops", 483},
-		{"unknown extension", "Require: 100rel, foo\r\n", audio(""), "100rel, foo", 420},
+		{"unknown extension", "Require: 100rel, foo\r\n", audio(""), "extension foo is", 420},
 		{"foreign body", "Content-Type: text/plain\r\n", "hello", "application/sdp", 415},
 		{"compressed body", "Content-Encoding: gzip\r\n", audio(""), "gzip", 415},
 		{"broken SDP", "", "v=0\r\nthis is not SDP\r\n", "RFC 8866", 400},

@@ -135,6 +135,10 @@ func (n *Negotiation) number(f format) uint8 {
 	return number
 }
 
+// Repeat writes our last description once more, unchanged, as an offer: RFC 4028
+// section 7.4.
+func (n *Negotiation) Repeat() []byte { return n.render() }
+
 // Answer settles a peer's offer and writes our answer. A *mediaFault means that
 // nothing of it fits; the negotiation is unchanged then.
 func (n *Negotiation) Answer(offer *Description) (body []byte, a Agreement, err error) {
@@ -332,7 +336,11 @@ func (n *Negotiation) write(list []Payload, dir Direction, ptime time.Duration) 
 		n.Sent = rest
 		n.Version++
 	}
-	return fmt.Appendf(nil, "v=0\r\no=roomline %d %d IN %s %s\r\n%s", n.SessionID, n.Version, Family(n.Addr), n.Addr, rest)
+	return n.render()
+}
+
+func (n *Negotiation) render() []byte {
+	return fmt.Appendf(nil, "v=0\r\no=roomline %d %d IN %s %s\r\n%s", n.SessionID, n.Version, Family(n.Addr), n.Addr, n.Sent)
 }
 
 // writeRefused keeps an m-line's place with port 0, RFC 3264 section 6.
