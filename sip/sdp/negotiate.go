@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
-	"github.com/roomline/roomline/sip/text"
 )
 
 // Limits and defaults of packet times; DESIGN asks for 10 to 60 ms.
@@ -38,6 +38,10 @@ type Terms struct {
 	// first is always followed.
 	Ordered  bool
 	NoEvents bool // telephone-event is not wanted: digits go another way
+
+	SRTP        Policy
+	OfferDTLS   bool            // our offers of SRTP ask for a DTLS handshake instead of giving keys
+	Fingerprint rtp.Fingerprint // of our certificate; zero: there is no DTLS
 }
 
 // Negotiation is our half of a dialog's offers and answers, RFC 3264. It is
@@ -50,11 +54,14 @@ type Negotiation struct {
 
 	SessionID uint64
 	Version   uint64
-	Sent      string // the last body below its o= line, to know when Version must grow
-	Slots     []slot // every m-line ever agreed, in order: they never move, section 8
-	Audio     int    // which of them carries our sound; -1 before the first
+	Sent      [32]byte // hash of the last body below its o= line, to know when Version must grow
+	Slots     []slot   // every m-line ever agreed, in order: they never move, section 8
+	Audio     int      // which of them carries our sound; -1 before the first
 	Numbers   map[format]uint8
 	Ptime     time.Duration
+	Agreed    bool          // an exchange was completed
+	Secured   *rtp.Security // what protects the call; once it is set, something always does
+	Shield    shield        // what our last description says about that
 }
 
 // slot is an m-line of which only the place matters.
@@ -96,6 +103,8 @@ func (n *Negotiation) Offer() []byte {
 	if ptime == 0 {
 		ptime = defaultPtime
 	}
+	n.Shield = n.offerShield()
+	n.Slots[n.Audio].Proto = n.Shield.Proto
 	return n.write(list, dir, ptime)
 }
 
@@ -142,22 +151,23 @@ func (n *Negotiation) Repeat() []byte { return n.render() }
 // Answer settles a peer's offer and writes our answer. A *mediaFault means that
 // nothing of it fits; the negotiation is unchanged then.
 func (n *Negotiation) Answer(offer *Description) (body []byte, a Agreement, err error) {
-	chosen, a, list, err := n.choose(offer)
+	took, err := n.choose(offer)
 	if err != nil {
 		return nil, Agreement{}, err
 	}
+	a = took.Agreement
 	n.Slots = n.Slots[:0]
 	for _, s := range offer.Streams {
 		n.Slots = append(n.Slots, slot{Kind: s.Kind, Proto: s.Proto, Formats: s.Formats})
 	}
-	n.Audio = chosen
-	n.remember(a, list)
-	dir := offer.Streams[chosen].wants().mirrored()
+	n.Audio, n.Shield = took.stream, took.shield
+	n.remember(a, took.list)
+	dir := offer.Streams[took.stream].wants().mirrored()
 	if n.Hold {
 		dir &^= Receives
 	}
 	a.Params.Send, a.Params.Receive = dir&Sends != 0, dir&Receives != 0
-	return n.write(list, dir, a.Params.Ptime), a, nil
+	return n.write(took.list, dir, a.Params.Ptime), a, nil
 }
 
 // Accept settles a peer's answer to our last offer.
@@ -173,6 +183,11 @@ func (n *Negotiation) Accept(answer *Description) (Agreement, error) {
 	if err != nil {
 		return Agreement{}, err
 	}
+	if a.Params.Security, err = n.acceptShield(s); err != nil {
+		return Agreement{}, err
+	}
+	a.Params.Mux = n.Shield.Mux && s.Mux
+	n.Shield.Mux = a.Params.Mux
 	n.remember(a, list)
 	dir := s.wants().mirrored()
 	if n.Hold {
@@ -187,11 +202,19 @@ func (n *Negotiation) remember(a Agreement, list []Payload) {
 	for _, p := range list {
 		n.Numbers[p.format()] = p.Number
 	}
-	n.Ptime = a.Params.Ptime
+	n.Ptime, n.Agreed, n.Secured = a.Params.Ptime, true, a.Params.Security
+}
+
+// choice is what we take of an offer.
+type choice struct {
+	Agreement
+	stream int // m-line
+	list   []Payload
+	shield shield
 }
 
 // choose finds the audio m-line to use: the one in use, else the first that fits.
-func (n *Negotiation) choose(d *Description) (int, Agreement, []Payload, error) {
+func (n *Negotiation) choose(d *Description) (choice, error) {
 	order := make([]int, 0, len(d.Streams)+1)
 	if n.Audio >= 0 && n.Audio < len(d.Streams) {
 		order = append(order, n.Audio)
@@ -207,9 +230,10 @@ func (n *Negotiation) choose(d *Description) (int, Agreement, []Payload, error) 
 		if s.Kind != "audio" || s.Port == 0 {
 			continue
 		}
-		a, list, err := n.pick(s, n.Ordered)
+		took, err := n.take(s)
 		if err == nil {
-			return i, a, list, nil
+			took.stream = i
+			return took, nil
 		}
 		if first == nil {
 			first = err
@@ -218,14 +242,24 @@ func (n *Negotiation) choose(d *Description) (int, Agreement, []Payload, error) 
 	if first == nil {
 		first = &Fault{304, "there is no audio in the offer, and a call here needs audio"}
 	}
-	return 0, Agreement{}, nil, first
+	return choice{}, first
+}
+
+// take checks one stream of an offer.
+func (n *Negotiation) take(s Stream) (c choice, err error) {
+	if c.Agreement, c.list, err = n.pick(s, n.Ordered); err != nil {
+		return c, err
+	}
+	c.Params.Security, c.shield, err = n.answerShield(s)
+	c.Params.Mux = c.shield.Mux
+	return c, err
 }
 
 // pick checks one stream against what we can do, and takes of it what comes
 // first, there or in our own order.
 func (n *Negotiation) pick(s Stream, byOurs bool) (Agreement, []Payload, error) {
-	if s.Proto != "RTP/AVP" && s.Proto != "RTP/AVPF" {
-		return Agreement{}, nil, &Fault{302, fmt.Sprintf("audio over %s is not available, offer RTP/AVP", text.Printable(s.Proto, 32))}
+	if _, ok := isPlain(s.Proto); !ok {
+		return Agreement{}, nil, protoFault(s.Proto)
 	}
 	if !s.Addr.IsValid() {
 		return Agreement{}, nil, &Fault{301, "the media address must be an IP address, not a name"}
@@ -332,8 +366,8 @@ func (n *Negotiation) write(list []Payload, dir Direction, ptime time.Duration) 
 		n.writeAudio(&b, s.Proto, list, dir, ptime)
 	}
 	rest := b.String()
-	if rest != n.Sent {
-		n.Sent = rest
+	if sum := sha256.Sum256([]byte(rest)); sum != n.Sent {
+		n.Sent = sum
 		n.Version++
 	}
 	return n.render()
@@ -362,8 +396,18 @@ func (n *Negotiation) writeAudio(b *strings.Builder, proto string, list []Payloa
 	for _, p := range list {
 		writeFormat(b, p)
 	}
+	n.Shield.write(b, n.Fingerprint)
 	fmt.Fprintf(b, "a=ptime:%d\r\na=maxptime:%d\r\na=rtcp:%d\r\na=%s\r\n",
-		ptime.Milliseconds(), maxPtime.Milliseconds(), n.Port+1, dir)
+		ptime.Milliseconds(), maxPtime.Milliseconds(), n.rtcpPort(), dir)
+}
+
+// rtcpPort is what we say of RTCP: the RTP port once both are on it; an offer
+// names what is used if the peer does not want that (RFC 5761 section 5.1.1).
+func (n *Negotiation) rtcpPort() int {
+	if n.Shield.Mux && n.Shield.Setup != setupActPass {
+		return n.Port
+	}
+	return n.Port + 1
 }
 
 // Family is the address type of SDP: IP4 or IP6.

@@ -14,6 +14,7 @@ import (
 
 	pionsdp "github.com/pion/sdp/v3"
 
+	"github.com/roomline/roomline/media/rtp"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -59,6 +60,12 @@ type Stream struct {
 	Ptime    time.Duration // 0: not said
 	MaxPtime time.Duration // maxptime, 0: not said
 	Dir      Direction
+
+	Cryptos      []Crypto // a=crypto lines that can be used, in order
+	Unusable     []string // why others cannot
+	Fingerprints []rtp.Fingerprint
+	Setup        string // a=setup; empty: not said
+	Mux          bool   // a=rtcp-mux
 }
 
 // Parse reads a session description, RFC 8866. The error says in words what
@@ -88,6 +95,7 @@ func Parse(body []byte) (*Description, error) {
 		if err != nil {
 			return nil, fmt.Errorf("m-line %d: %w", i+1, err)
 		}
+		st.parseSecurity(m.Attributes, s.Attributes)
 		d.Streams = append(d.Streams, st)
 	}
 	return d, nil
@@ -200,6 +208,49 @@ func parseAttributes(m *pionsdp.MediaDescription, st *Stream) error {
 		}
 	}
 	return nil
+}
+
+// mostKeys bounds the crypto lines and fingerprints of one m-line that are looked at.
+const mostKeys = 16
+
+// parseSecurity reads keys and fingerprints; what a handshake needs may stand on
+// the session, RFC 8122 section 5 and RFC 4145 section 4.
+func (s *Stream) parseSecurity(attributes, session []pionsdp.Attribute) {
+	for _, a := range attributes {
+		switch {
+		case a.Key == "crypto" && len(s.Cryptos)+len(s.Unusable) < mostKeys:
+			if c, err := parseCrypto(a.Value); err != nil {
+				s.Unusable = append(s.Unusable, err.Error())
+			} else {
+				s.Cryptos = append(s.Cryptos, c)
+			}
+		case a.Key == "rtcp-mux":
+			s.Mux = true
+		}
+	}
+	for _, list := range [][]pionsdp.Attribute{attributes, session} {
+		for _, a := range list {
+			if a.Key == "setup" && s.Setup == "" {
+				s.Setup = strings.ToLower(strings.TrimSpace(a.Value))
+			}
+		}
+		s.parseFingerprints(list)
+	}
+}
+
+// parseFingerprints takes those of the m-line, else those of the session.
+func (s *Stream) parseFingerprints(attributes []pionsdp.Attribute) {
+	if len(s.Fingerprints) > 0 {
+		return
+	}
+	for _, a := range attributes {
+		if a.Key != "fingerprint" || len(s.Fingerprints) >= mostKeys {
+			continue
+		}
+		if f, ok := parseFingerprint(a.Value); ok {
+			s.Fingerprints = append(s.Fingerprints, f)
+		}
+	}
 }
 
 // milliseconds reads ptime and maxptime; nonsense counts as not said.
