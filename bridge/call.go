@@ -226,7 +226,8 @@ func (c *Call) recode() {
 	}
 	c.sink.Recode(p.Codec, p.Ptime)
 	c.listenForTones()
-	c.note(func(r *CallRecord) { r.Codec = p.Codec.String() })
+	security := c.line.Media().Security()
+	c.note(func(r *CallRecord) { r.Codec, r.Security = p.Codec.String(), security })
 }
 
 // silent measures the leg, and reports whether its RTP has stopped for too long.

@@ -55,7 +55,7 @@ const (
 	LineAnswered                              // outbound: 200; inbound: the ACK arrived
 	LineHeld                                  // the peer put us on hold
 	LineResumed                               // the peer took us back
-	LineRenegotiated                          // a re-INVITE changed codec, ptime or address: look at Media().Params()
+	LineRenegotiated                          // codec, ptime, address or protection changed: look at Media().Params() and Security()
 	LineDigit                                 // a key by SIP INFO: Digit
 	LineReferred                              // the peer asks to transfer the call: Referral
 	LineVerified                              // the caller's number was verified, or not: Verstat

@@ -47,6 +47,7 @@ type Line struct {
 	events  chan bridge.LineEvent
 	inbox   chan func()
 	cancels chan string   // why: sipgo answered a CANCEL for our INVITE transaction
+	keyed   chan error    // a DTLS handshake is over
 	done    chan struct{} // the goroutine has ended
 	ctx     context.Context
 	stop    context.CancelFunc // aborts look-ups and connecting when the Line is gone
@@ -99,7 +100,7 @@ func (u *UA) newLine(d Dialog, inbound bool, log *slog.Logger) *Line {
 		ua: u, inbound: inbound, callID: d.CallID, key: lineKey{d.CallID, d.LocalTag}, dialog: d,
 		log:    log.With("sip_call_id", text.Printable(d.CallID, 128)),
 		events: make(chan bridge.LineEvent, eventRoom), inbox: make(chan func(), 16),
-		cancels: make(chan string, 1), done: make(chan struct{}), timers: map[*time.Timer]struct{}{},
+		cancels: make(chan string, 1), keyed: make(chan error, 4), done: make(chan struct{}), timers: map[*time.Timer]struct{}{},
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
@@ -137,6 +138,8 @@ func (l *Line) run(first func()) {
 			f()
 		case words := <-l.cancels:
 			l.onCancel(words)
+		case err := <-l.keyed:
+			l.onKeyed(err)
 		case res := <-l.uac.responses():
 			l.onInviteResponse(res)
 		case <-l.uac.finished():

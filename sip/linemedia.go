@@ -8,6 +8,7 @@ import (
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
 	"github.com/roomline/roomline/sip/sdp"
+	"github.com/roomline/roomline/sip/text"
 )
 
 // openMedia opens the RTP session at the address that the peer is reached from.
@@ -21,7 +22,8 @@ func (l *Line) openMedia(peer netip.AddrPort, terms sdp.Terms) error {
 	if f.Media.IsValid() {
 		ip = f.Media
 	}
-	l.media, err = rtp.Open(l.ctx, rtp.Config{Listen: l.ua.config.Listen, Ports: l.ua.config.Ports, LocalIP: ip, Log: l.log})
+	l.media, err = rtp.Open(l.ctx, rtp.Config{Listen: l.ua.config.Listen, Ports: l.ua.config.Ports, LocalIP: ip, Log: l.log,
+		Identity: l.ua.identity, Keyed: l.handshaken})
 	if err != nil {
 		return fmt.Errorf("open an RTP session: %w", err)
 	}
@@ -56,8 +58,31 @@ func (l *Line) agree(a sdp.Agreement) error {
 	if err := l.media.Update(p); err != nil {
 		return fmt.Errorf("use the agreed media: %w", err)
 	}
+	if p.Security != before.Security && l.media.Security() != "" {
+		l.log.Info("media is protected", "by", l.media.Security())
+	}
 	if l.state == talking && before.Codec != media.NoCodec && (p.Codec != before.Codec || p.Ptime != before.Ptime) {
 		l.emit(bridge.LineEvent{Kind: bridge.LineRenegotiated})
 	}
 	return nil
+}
+
+// handshaken is called by the RTP session: it may not block.
+func (l *Line) handshaken(err error) {
+	select {
+	case l.keyed <- err:
+	default:
+	}
+}
+
+// onKeyed: a DTLS handshake gave keys, or there will be no sound.
+func (l *Line) onKeyed(err error) {
+	if err != nil {
+		l.end(bridge.CauseIncompatible, "the media cannot be protected: "+text.Printable(err.Error(), 160))
+		return
+	}
+	l.log.Info("media is protected", "by", l.media.Security())
+	if l.state == talking {
+		l.emit(bridge.LineEvent{Kind: bridge.LineRenegotiated})
+	}
 }

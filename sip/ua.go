@@ -113,6 +113,7 @@ type UA struct {
 	feeds     map[string]*feed // by transport
 	serverTLS *tls.Config
 
+	identity *rtp.Identity  // our certificate in DTLS handshakes
 	dead     chan struct{}  // closed when Lines must stop without ceremony
 	servers  sync.WaitGroup // sipgo's readers and acceptors
 	work     sync.WaitGroup // Lines, requests being handled, transactions on their own
@@ -176,7 +177,11 @@ func New(c Config) (*UA, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	u := &UA{config: c, log: c.Log, ready: make(chan struct{}), dead: make(chan struct{}),
+	identity, err := rtp.NewIdentity()
+	if err != nil {
+		return nil, fmt.Errorf("sip: %w", err)
+	}
+	u := &UA{config: c, identity: identity, log: c.Log, ready: make(chan struct{}), dead: make(chan struct{}),
 		lines: map[lineKey]*Line{}, invites: map[string]invited{}, feeds: map[string]*feed{}, dials: map[dialKey]*attempt{},
 		serverTLS: c.TLS.server()}
 	u.names = newLocator(c.Resolver)

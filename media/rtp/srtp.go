@@ -86,8 +86,9 @@ type keyring struct {
 	rtp, rtcp   [maxPacket + 1]byte // what was decrypted
 }
 
-// oldKeys is how long packets of the key before are taken after a change.
-const oldKeys = 2 * time.Second
+// oldKeys is how long packets of the key before are taken after a change: the
+// answer that tells the peer to change may have to be sent again.
+const oldKeys = 8 * time.Second
 
 // change puts a new key in force; ssrc is the stream heard so far.
 func (k *keyring) change(suite Suite, secret Secret, ssrc uint32, now time.Time) error {

@@ -280,12 +280,16 @@ func TestNoDowngradeAndNoBadKeys(t *testing.T) {
 	p := keyedPhone(AES128CMSHA1With80)
 	s := open(t, p)
 	for name, change := range map[string]func(*Params){
-		"plain":            func(p *Params) { p.Security = nil },
-		"a short key":      func(p *Params) { p.Security = &Security{Suite: AES128GCM, Send: make(Secret, 28), Receive: Secret{1}} },
-		"no suite":         func(p *Params) { p.Security = &Security{} },
-		"one key for both": func(p *Params) { p.Security = &Security{Suite: AES128GCM, Send: make(Secret, 28), Receive: make(Secret, 28)} },
-		"no fingerprint":   func(p *Params) { p.Security = &Security{DTLS: &DTLS{}} },
-		"both ways":        func(p *Params) { p.Security = &Security{Suite: AES128GCM, DTLS: &DTLS{Fingerprints: []Fingerprint{{}}}} },
+		"plain":       func(p *Params) { p.Security = nil },
+		"a short key": func(p *Params) { p.Security = &Security{Suite: AES128GCM, Send: make(Secret, 28), Receive: Secret{1}} },
+		"no suite":    func(p *Params) { p.Security = &Security{} },
+		"one key for both": func(p *Params) {
+			p.Security = &Security{Suite: AES128GCM, Send: make(Secret, 28), Receive: make(Secret, 28)}
+		},
+		"no fingerprint": func(p *Params) { p.Security = &Security{DTLS: &DTLS{}} },
+		"both ways": func(p *Params) {
+			p.Security = &Security{Suite: AES128GCM, DTLS: &DTLS{Fingerprints: []Fingerprint{{}}}}
+		},
 	} {
 		next := p
 		change(&next)

@@ -23,7 +23,7 @@ func Masked(raw []byte) []byte {
 	if containsFold(raw, "authorization") {
 		raw = credentials.ReplaceAll(raw, []byte("$1 "+mask))
 	}
-	if bytes.Contains(raw, []byte("crypto:")) {
+	if containsFold(raw, "inline:") {
 		raw = inlineKeys.ReplaceAll(raw, []byte("${1}"+mask))
 	}
 	switch method(raw) {
