@@ -29,11 +29,12 @@ var floors = [][]string{
 // aside may be imported by those named only: SQL by the store, a client by the
 // commands, a browser by tests.
 var aside = map[string][]string{
-	"configs":      {},
-	"migrations":   {"store"},
-	"api/client":   {"cmd/roomline", "api"},
-	"store/pgtest": {"store", "api", "cmd/roomline"},
-	"web/chromium": {"web", "cmd/roomline"},
+	"configs":           {},
+	"migrations":        {"store"},
+	"api/client":        {"cmd/roomline", "api"},
+	"store/pgtest":      {"store", "api", "cmd/roomline"},
+	"sip/stir/stirtest": {"sip/stir", "sip", "cmd/roomline"},
+	"web/chromium":      {"web", "cmd/roomline"},
 }
 
 // borders keep a library's types in the folders that wrap it.
@@ -50,7 +51,7 @@ var borders = map[string][]string{
 	"github.com/pressly/goose":        {"store"},
 	"github.com/nyaruka/phonenumbers": {"dialplan"},
 	"github.com/danielgtaylor/huma":   {"api"},
-	"github.com/golang-jwt/jwt":       {"room", "sip/stir"},
+	"github.com/golang-jwt/jwt":       {"room", "sip/stir", "sip/stir/stirtest"},
 	"github.com/coder/websocket":      {"room", "bench"},
 	"github.com/prometheus":           {"api"},
 }

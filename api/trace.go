@@ -14,20 +14,21 @@ import (
 	"github.com/roomline/roomline/store"
 )
 
-// traceFormat is how SIP messages are handed out.
-type traceFormat struct {
+// TraceFormat is how SIP messages are handed out. It is exported for the same reason as
+// [Paging].
+type TraceFormat struct {
 	Format string `query:"format" enum:"json,text,pcap" default:"json" doc:"text draws a ladder; pcap is a capture file for Wireshark"`
 }
 
 // callTraceInput is GET /v1/calls/{id}/trace.
 type callTraceInput struct {
 	Named
-	traceFormat
+	TraceFormat
 }
 
 // traceInput is GET /v1/trace.
 type traceInput struct {
-	traceFormat
+	TraceFormat
 	SIPCallID string    `query:"sip_call_id" required:"true" minLength:"1" maxLength:"256" doc:"the Call-ID, as calls and refused INVITEs name it"`
 	Since     time.Time `query:"since" doc:"default: a day ago"`
 	Until     time.Time `query:"until" doc:"default: now"`

@@ -156,11 +156,11 @@ func (d lateDialer) Dial(spec bridge.DialSpec) (bridge.Line, error) { return d.g
 
 // openTrace makes what keeps SIP messages, and what verifies callers.
 func (g *gateway) openTrace(context.Context) error {
-	roots, err := g.s.stirRoots()
+	authorities, err := g.s.authorities()
 	if err != nil {
 		return err
 	}
-	g.verifier = stir.New(stir.Config{Roots: roots})
+	g.verifier = stir.New(authorities)
 	keep, err := g.s.traceTime()
 	if err != nil || keep == 0 {
 		return err

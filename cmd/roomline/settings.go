@@ -16,6 +16,7 @@ import (
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/sip"
+	"github.com/roomline/roomline/sip/stir"
 )
 
 // settings are those of serve: a flag, an environment variable and a YAML key each.
@@ -56,6 +57,7 @@ type settings struct {
 	LiveKitSecret string `name:"livekit-secret" env:"ROOMLINE_LIVEKIT_SECRET" placeholder:"SECRET" help:"Its API secret."`
 
 	Listen media.Listen `kong:"-"` // opens the UDP sockets; nil is the operating system's
+	stir   *stir.Config // in place of what --stir-ca says; nil outside tests
 }
 
 // planKeys are the parts of a configuration file that belong to the dial plan.
@@ -111,7 +113,7 @@ func (s *settings) Validate() error {
 	if s.TraceSize < 1 {
 		return fmt.Errorf("--trace-size %d: expected 1 or more MB", s.TraceSize)
 	}
-	if _, err := s.stirRoots(); err != nil {
+	if _, err := s.authorities(); err != nil {
 		return err
 	}
 	_, err := s.filePlan()
@@ -140,20 +142,23 @@ func (s *settings) traceTime() (time.Duration, error) {
 	return d, nil
 }
 
-// stirRoots reads --stir-ca; nil without it.
-func (s *settings) stirRoots() (*x509.CertPool, error) {
+// authorities reads --stir-ca: who may vouch for callers' numbers.
+func (s *settings) authorities() (stir.Config, error) {
+	if s.stir != nil {
+		return *s.stir, nil
+	}
 	if s.STIRCA == "" {
-		return nil, nil
+		return stir.Config{}, nil
 	}
 	text, err := os.ReadFile(s.STIRCA)
 	if err != nil {
-		return nil, fmt.Errorf("--stir-ca: %w", err)
+		return stir.Config{}, fmt.Errorf("--stir-ca: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("--stir-ca %s: expected certificates in PEM", s.STIRCA)
+		return stir.Config{}, fmt.Errorf("--stir-ca %s: expected certificates in PEM", s.STIRCA)
 	}
-	return pool, nil
+	return stir.Config{Roots: pool}, nil
 }
 
 // rtpRange reads --rtp-ports.
