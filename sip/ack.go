@@ -19,7 +19,7 @@ func (l *Line) sendAck(out *clientInvite, res *sipmsg.Response) {
 	sipmsg.CopyHeaders("Proxy-Authorization", out.req, ack)
 	ack.AppendHeader(sipmsg.NewHeader("User-Agent", l.ua.config.UserAgent))
 	ack.SetBody(nil)
-	l.reach(&l.dialog, func(to target, err error) {
+	l.reach(&l.dialog, nil, func(to target, err error) {
 		if err == nil {
 			l.ack = &sentAck{ack, to}
 			err = l.ua.sendAck(ack, to, &l.dialog)

@@ -38,15 +38,6 @@ func (c *clientInvite) finished() <-chan struct{} {
 	return c.tx.Done()
 }
 
-// sendInvite builds and sends the first INVITE; out becomes the open one.
-func (l *Line) sendInvite(out *clientInvite) error {
-	req, err := l.buildInvite(out)
-	if err != nil {
-		return err
-	}
-	return l.transmit(out, req)
-}
-
 // buildInvite makes the request that offers out's body.
 func (l *Line) buildInvite(out *clientInvite) (*sipmsg.Request, error) {
 	req, err := l.request(&l.dialog, sipmsg.INVITE)

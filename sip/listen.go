@@ -14,8 +14,8 @@ import (
 
 func init() {
 	// sipgo refuses to send more than 1300 bytes over UDP, as RFC 3261 section
-	// 18.1.1 asks, but does not take TCP instead. Carriers that give us a UDP
-	// address expect UDP; IP fragments the few long requests.
+	// 18.1.1 asks, but does not take TCP instead. We do, see wide.go; responses,
+	// and requests to peers without TCP, are cut up by IP.
 	sipmsg.UDPMTUSize = 64 << 10
 	// sipgo logs whole messages, credentials included. What matters comes back
 	// to us as errors.

@@ -208,11 +208,22 @@ func (l *Line) invite(t target) {
 	}
 	l.dialog.Source, l.dialog.Transport, l.dialog.Server = t.addr, t.transport, t.hop.host
 	l.dialog.Target = l.dial.requestURI(t)
-	out := &clientInvite{initial: true, to: t, body: l.sdp.Offer()}
-	if err := l.sendInvite(out); err != nil {
+	out := &clientInvite{initial: true, body: l.sdp.Offer()}
+	req, err := l.buildInvite(out)
+	if err != nil {
 		l.dial.last = errors.New("the INVITE cannot be sent to " + t.String())
 		l.nextTarget()
+		return
 	}
+	l.fit(req, t, func(t target) {
+		if l.state != inviting {
+			return
+		}
+		if out.to = t; l.transmit(out, req) != nil {
+			l.dial.last = errors.New("the INVITE cannot be sent to " + t.String())
+			l.nextTarget()
+		}
+	})
 }
 
 // onRingTimeout gives up a call that was not answered in time.

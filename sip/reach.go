@@ -12,29 +12,33 @@ import (
 // errand is a message that waits for its dialog's address.
 type errand struct {
 	dialog Dialog
+	req    *sipmsg.Request // what is to be sent, nil if that is small for sure
 	send   func(to target, err error)
 }
 
 // reach runs send with the address that requests of d go to: at once where that
 // is known, else when names have been looked up and a connection is open, which
 // happens beside the Line's goroutine. Errands keep their order.
-func (l *Line) reach(d *Dialog, send func(to target, err error)) {
+func (l *Line) reach(d *Dialog, req *sipmsg.Request, send func(to target, err error)) {
 	if len(l.errands) == 0 {
-		if to, ok := l.ua.near(d); ok {
+		if to, ok := l.ua.near(d); ok && !l.ua.isTooLarge(req, to) {
 			send(to, nil)
 			return
 		}
 	}
-	l.errands = append(l.errands, errand{*d, send})
+	l.errands = append(l.errands, errand{*d, req, send})
 	if len(l.errands) == 1 {
 		l.nextErrand()
 	}
 }
 
 func (l *Line) nextErrand() {
-	d := l.errands[0].dialog
+	d, req := l.errands[0].dialog, l.errands[0].req
 	l.aside(func() func() {
 		to, err := l.ua.where(l.ctx, &d)
+		if err == nil && l.ua.isTooLarge(req, to) {
+			to = l.ua.widen(l.ctx, to, d.Socket)
+		}
 		return func() {
 			l.errands[0].send(to, err)
 			if l.errands = l.errands[1:]; len(l.errands) > 0 {
@@ -110,7 +114,7 @@ func (l *Line) request(d *Dialog, method sipmsg.RequestMethod) (*sipmsg.Request,
 // goroutine with the final response: nil when none came. A challenge is answered
 // first. The body must be set, if only to nil.
 func (l *Line) exchange(d *Dialog, req *sipmsg.Request, done func(*sipmsg.Response)) {
-	l.reach(d, func(to target, err error) {
+	l.reach(d, req, func(to target, err error) {
 		var tx *sipmsg.ClientTx
 		if err == nil {
 			tx, err = l.ua.transact(req, to, d)

@@ -131,7 +131,7 @@ func (l *Line) reinvite(out *clientInvite) {
 		l.onReinviteFailed(out, nil, err.Error())
 		return
 	}
-	l.reach(&l.dialog, func(to target, err error) {
+	l.reach(&l.dialog, req, func(to target, err error) {
 		if l.uac != out || l.state != talking {
 			return
 		}

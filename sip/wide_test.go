@@ -1,0 +1,79 @@
+package sip
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/dialplan"
+)
+
+// bulky is a call whose INVITE fits no packet.
+func bulky(w *wire) bridge.DialSpec {
+	return bridge.DialSpec{To: "+15551234", From: "+15550000", Headers: map[string]string{"X-Bulk": strings.Repeat("b", 1200)},
+		Trunk: dialplan.Trunk{Name: "carrier", Outbound: &dialplan.Outbound{Servers: []string{w.addr()}}}}
+}
+
+func TestLargeRequestGoesOverTCPWhereThePeerTakesIt(t *testing.T) {
+	a := startAgent(t, nil)
+	w := newWire(t, a.Addr())
+	l, err := net.Listen("tcp4", w.addr())
+	if err != nil {
+		t.Skip("the port is taken on TCP")
+	}
+	defer l.Close()
+	out := a.dial(bulky(w))
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &tcpPeer{t, c, bufio.NewReader(c)}
+	defer c.Close()
+	if s := p.status(); !strings.HasPrefix(s, "INVITE sip:+15551234@") {
+		t.Fatalf("over TCP came %q", s)
+	}
+	w.silence(100*time.Millisecond, func(message) bool { return true })
+	small := a.dial(bridge.DialSpec{To: "+15551234", Trunk: bulky(w).Trunk})
+	w.request("INVITE") // a small one still goes over UDP
+	small.End(bridge.CauseNormal, "")
+	out.End(bridge.CauseNormal, "")
+	expectEnd(t, out, bridge.CauseNormal)
+}
+
+func TestLargeRequestGoesOverUDPWhereThePeerRefusesTCP(t *testing.T) {
+	a := startAgent(t, nil)
+	w := newWire(t, a.Addr())
+	for range 2 { // refused, then remembered
+		out := a.dial(bulky(w))
+		inv := w.request("INVITE")
+		if via := inv.value("via"); !strings.HasPrefix(via, "SIP/2.0/UDP ") {
+			t.Errorf("Via: %s", via)
+		}
+		w.reply(inv, 200, "OK", "tag1", "", sampleSDP("127.0.0.1", 40000, ""))
+		w.request("ACK")
+		expect(t, out, bridge.LineAnswered)
+		if !a.narrow.has(mustAddrPort(w.addr()), time.Now()) {
+			t.Error("the peer's lack of TCP is not remembered")
+		}
+		out.End(bridge.CauseNormal, "")
+		w.reply(w.request("BYE"), 200, "OK", "", "", "")
+		expectEnd(t, out, bridge.CauseNormal)
+	}
+}
+
+// A peer whose network swallows TCP costs the call a moment, once.
+func TestLargeRequestGoesOverUDPWhenTCPIsSilent(t *testing.T) {
+	a := startAgent(t, nil)
+	w := newWire(t, a.Addr())
+	a.dials[dialKey{to: mustAddrPort(w.addr()), from: a.Addr(), transport: "tcp"}] = &attempt{done: make(chan struct{})} // never ends
+	begin := time.Now()
+	out := a.dial(bulky(w))
+	w.request("INVITE")
+	if took := time.Since(begin); took > wideTime+time.Second {
+		t.Errorf("took %v", took)
+	}
+	out.End(bridge.CauseNormal, "")
+}
