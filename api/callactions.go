@@ -27,7 +27,7 @@ type transferInput struct {
 		Room  string `json:"room,omitempty" maxLength:"64"`
 		Agent string `json:"agent,omitempty" maxLength:"63" doc:"not available yet"`
 		Queue string `json:"queue,omitempty" maxLength:"63" doc:"not available yet"`
-		Mode  string `json:"mode,omitempty" enum:"blind,warm" doc:"blind (default); warm is not available yet"`
+		Mode  string `json:"mode,omitempty" enum:"blind,refer,warm" doc:"blind (default): we dial and stay in the call; refer: the peer is asked to call in our stead and takes the call back; warm is not available yet"`
 	}
 }
 
@@ -46,7 +46,7 @@ func (s *Server) actionOperations(a huma.API) {
 		return notYet("path.id", "escalation to video by a texted link")
 	})
 	huma.Register(a, operation("send-digits", http.MethodPost, "/v1/calls/{id}/dtmf", "Send digits to the phone", 0), s.sendDigits)
-	huma.Register(a, operation("transfer-call", http.MethodPost, "/v1/calls/{id}/transfer", "Move the phone to another room or number", 0), s.transfer)
+	huma.Register(a, operation("transfer-call", http.MethodPost, "/v1/calls/{id}/transfer", "Move the phone to another room or number, or hand the call back to the peer", 0), s.transfer)
 }
 
 // act does something with a live call.
@@ -83,6 +83,9 @@ func (s *Server) transfer(ctx context.Context, in *transferInput) (*one[bridge.C
 		return nil, notYet("body.queue", "transfer to a queue")
 	case b.Mode == "warm":
 		return nil, notYet("body.mode", "warm transfer")
+	case b.Mode == "refer" && (b.To == "" || b.Room != ""):
+		return nil, problem(http.StatusUnprocessableEntity, "mode refer hands the call back to the peer, who knows numbers but none of our rooms: it needs to, and no room",
+			at("body.to", "expected a number or SIP URI"))
 	case (b.To == "") == (b.Room == ""):
 		return nil, problem(http.StatusUnprocessableEntity, "a transfer needs one target: to or room",
 			at("body.to", "expected either to or room"), at("body.room", "expected either to or room"))
@@ -96,6 +99,6 @@ func (s *Server) transfer(ctx context.Context, in *transferInput) (*one[bridge.C
 		return nil, invalid("body.to", "control characters are not allowed")
 	}
 	return s.act(ctx, in.ID, func(ctx context.Context, c LiveCall) error {
-		return c.Transfer(ctx, bridge.TransferRequest{To: b.To, Room: b.Room})
+		return c.Transfer(ctx, bridge.TransferRequest{To: b.To, Room: b.Room, Refer: b.Mode == "refer"})
 	})
 }

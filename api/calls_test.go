@@ -82,6 +82,7 @@ func TestBadInputIsLocatedAndChangesNothing(t *testing.T) {
 		{"transfer to agent", "POST", "/v1/calls/call_1/transfer", `{"agent":"a"}`, 422, "body.agent", "not available yet"},
 		{"transfer to queue", "POST", "/v1/calls/call_1/transfer", `{"queue":"a"}`, 422, "body.queue", "not available yet"},
 		{"transfer warm", "POST", "/v1/calls/call_1/transfer", `{"room":"a","mode":"warm"}`, 422, "body.mode", "not available yet"},
+		{"transfer refer to a room", "POST", "/v1/calls/call_1/transfer", `{"room":"a","mode":"refer"}`, 422, "body.to", "needs to"},
 		{"transfer mode", "POST", "/v1/calls/call_1/transfer", `{"room":"a","mode":"hot"}`, 422, "body.mode", "one of"},
 		{"escalate", "POST", "/v1/calls/call_1/escalate", `{}`, 422, "path.id", "not available yet"},
 		{"room not open", "GET", "/v1/rooms/none", ``, 404, "", "none"},
@@ -306,6 +307,7 @@ func TestActionsReachTheCall(t *testing.T) {
 		{"dtmf", `{"digits":"12#a"}`, "digits 12#A"},
 		{"transfer", `{"room":"front"}`, "transfer to= room=front"},
 		{"transfer", `{"to":"+15551112222","mode":"blind"}`, "transfer to=+15551112222 room="},
+		{"transfer", `{"to":"+15551112222","mode":"refer"}`, "refer to=+15551112222 room="},
 	} {
 		call.done = nil
 		h.ask(t, "POST", "/v1/calls/call_1/"+step.path, step.body).is(200)

@@ -128,7 +128,7 @@ func (c *fakeCall) SendDigits(_ context.Context, digits string) error {
 func (c *fakeCall) Hold(_ context.Context, on bool) error { return c.note("hold %t", on) }
 func (c *fakeCall) Mute(on bool) error                    { return c.note("mute %t", on) }
 func (c *fakeCall) Transfer(_ context.Context, r bridge.TransferRequest) error {
-	return c.note("transfer to=%s room=%s", r.To, r.Room)
+	return c.note("%s to=%s room=%s", map[bool]string{false: "transfer", true: "refer"}[r.Refer], r.To, r.Room)
 }
 
 // fakeStore keeps everything in memory; away makes every call fail.

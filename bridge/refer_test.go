@@ -334,17 +334,19 @@ func TestHandBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := openQuiet(t, referPlan)
 		l, c := h.from(desk, "lobby")
-		if err := c.Transfer(t.Context(), TransferRequest{To: "+15550123", Refer: true}); err == nil || c.Record().State != StateActive {
+		if err := c.Transfer(t.Context(), TransferRequest{To: "+12025550123", Refer: true}); err == nil || c.Record().State != StateActive {
 			t.Error("a phone that does not transfer")
 		}
 		l.referred = make(chan string, 1)
-		if err := c.Transfer(t.Context(), TransferRequest{Room: "x", Refer: true}); err == nil {
-			t.Error("to a room")
+		for _, r := range []TransferRequest{{Room: "x", Refer: true}, {To: "+442079460000", Refer: true}} {
+			if err := c.Transfer(t.Context(), r); err == nil {
+				t.Errorf("%+v", r)
+			}
 		}
-		if err := c.Transfer(t.Context(), TransferRequest{To: "+15550123", Refer: true}); err != nil {
+		if err := c.Transfer(t.Context(), TransferRequest{To: "+1 202 555 0123", Refer: true}); err != nil {
 			t.Fatal(err)
 		}
-		if d := h.cdr(c); <-l.referred != "+15550123" || d.Cause != CauseNormal || !strings.Contains(d.Reason, "handed back") {
+		if d := h.cdr(c); <-l.referred != "+12025550123" || d.Cause != CauseNormal || !strings.Contains(d.Reason, "handed back") {
 			t.Errorf("CDR %+v", d)
 		}
 		h.over()

@@ -11,7 +11,8 @@ type TransferRequest struct {
 	Room string
 	To   string
 	// Refer hands the call back to its peer, which is asked to call To in our
-	// stead (RFC 3515); the call ends when the peer says that this went well.
+	// stead (RFC 3515); the call ends when the peer says that this went well. To
+	// must be allowed by the dial plan, for who pays is the peer's affair.
 	Refer bool
 }
 
@@ -61,10 +62,14 @@ func (c *Call) handBack(ctx context.Context, req TransferRequest) error {
 	if err != nil {
 		return err
 	}
-	if err := c.line.Refer(ctx, req.To, nil); err != nil { // an answered call keeps its line
+	exits, err := c.x.exits(dialplan.Query{To: req.To, From: c.Record().From})
+	if err != nil {
+		return err
+	}
+	if err := c.line.Refer(ctx, exits[0].To, nil); err != nil { // an answered call keeps its line
 		return refuse(Conflict, "to", "the peer did not take the call over: %s", err)
 	}
-	c.emit("call.transferred", map[string]any{"to": req.To})
+	c.emit("call.transferred", map[string]any{"to": exits[0].To})
 	c.Hangup(CauseNormal, "handed back to the peer")
 	return nil
 }
