@@ -9,11 +9,12 @@ import (
 
 // order is a call that is to be placed; policy has been applied to its exits.
 type order struct {
-	exits  []dialplan.Exit
-	room   string        // where the called side lands; empty: a room of its own
-	parent string        // the call on whose behalf it is placed
-	ring   time.Duration // 0: the Exchange's default
-	way    way
+	exits      []dialplan.Exit
+	room       string            // where the called side lands; empty: a room of its own
+	parent     string            // the call on whose behalf it is placed
+	ring       time.Duration     // 0: the Exchange's default
+	attributes map[string]string // of the call on whose behalf it is placed
+	way        way
 }
 
 // errand is a call that is placed on behalf of another one, which supervises it
@@ -38,6 +39,7 @@ func (x *Exchange) place(o order) (*Call, error) {
 	c := x.newCall(CallRecord{
 		State: StateQueued, Direction: Outbound, From: o.way.from, To: first.To, Trunk: first.Trunk.Name,
 		Route: first.Route, Room: o.room, ParentID: o.parent, Private: o.way.identity.Private,
+		Diversion: o.way.identity.Diversion, Attributes: o.attributes,
 	})
 	if c.rec.Room == "" {
 		c.rec.Room = "call-" + c.id
@@ -59,7 +61,7 @@ func (c *Call) connect(t dialplan.Target) step {
 	}
 	ring, _ := time.ParseDuration(t.RingTimeout) // the plan was checked; 0 is the default
 	room := "call-" + c.id
-	leg, err := c.x.place(order{exits: exits, room: room, parent: c.id, ring: ring, way: c.wayFor()})
+	leg, err := c.x.place(order{exits: exits, room: room, parent: c.id, ring: ring, way: c.wayFor(), attributes: c.Record().Attributes})
 	if err != nil {
 		return c.otherwise(t, causeOfError(err), err.Error())
 	}
@@ -70,7 +72,13 @@ func (c *Call) connect(t dialplan.Target) step {
 
 // exitsTo asks the plan how a target's number may leave.
 func (c *Call) exitsTo(t dialplan.Target) ([]dialplan.Exit, error) {
-	return nil, errors.New("numbers as targets are not available yet")
+	rec := c.Record()
+	q := dialplan.Query{Trunk: rec.Trunk, To: rec.To, From: rec.From, Headers: rec.Attributes, At: time.Now()}
+	exits, err := c.x.plan().ExitsOf(t, q, rec.vars())
+	if err != nil {
+		return nil, deniedError(err)
+	}
+	return exits, nil
 }
 
 // wayFor passes on who calls, and whom they called first.

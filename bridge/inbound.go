@@ -23,6 +23,9 @@ func (x *Exchange) Incoming(inv Invite, line Line) {
 		Route: t.decision.Route, SIPCallID: inv.SIPCallID, Attributes: attributesOf(inv, t.trunk),
 	})
 	c.rec.identify(inv.Identity, t.trunk)
+	if d := t.decision; d.To != "" { // as the trunk's country writes numbers
+		c.rec.To, c.rec.From = d.To, d.From
+	}
 	c.trunk, c.slot, c.emergency, c.hops = t.trunk, t.slot, t.emergency(), inv.Hops
 	c.attach(line)
 	if t.replaces != nil {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -25,10 +26,7 @@ func (c *Call) dialing() step {
 	c.way.exits = c.way.exits[1:]
 	c.trunk, c.called = exit.Trunk, append(c.called, exit.Trunk.Name+" "+exit.To)
 	c.note(func(r *CallRecord) { r.Trunk, r.Route, r.To = exit.Trunk.Name, exit.Route, exit.To })
-	line, err := c.x.Dialer.Dial(DialSpec{
-		CallID: c.id, Trunk: exit.Trunk, To: exit.To, From: c.way.from, FromName: c.way.fromName,
-		Identity: c.way.identity, Replaces: c.way.replaces, Headers: c.way.headers, Hops: c.way.hops, RingTimeout: c.way.ring,
-	})
+	line, err := c.x.Dialer.Dial(c.spec(exit))
 	if err != nil {
 		c.ending = ending{cause: CauseUnreachable, reason: err.Error()}
 		return c.failover()
@@ -36,6 +34,30 @@ func (c *Call) dialing() step {
 	c.attach(line)
 	c.note(func(r *CallRecord) { r.State, r.SIPCallID = StateDialing, line.SIPCallID() })
 	return c.progress
+}
+
+// spec is a call as the trunk of an exit is to see it.
+func (c *Call) spec(exit dialplan.Exit) DialSpec {
+	number, hidden := c.x.plan().CallerID(exit.Trunk, c.way.from, c.way.identity.Private)
+	s := DialSpec{
+		CallID: c.id, Trunk: exit.Trunk, To: exit.To, From: number, FromName: c.way.fromName,
+		Identity: c.way.identity, Replaces: c.way.replaces, Headers: maps.Clone(c.way.headers), Hops: c.way.hops, RingTimeout: c.way.ring,
+	}
+	s.Identity.Private = hidden
+	if s.Identity.Asserted != "" { // who may not be shown is not asserted either
+		s.Identity.Asserted, _ = c.x.plan().CallerID(exit.Trunk, s.Identity.Asserted, hidden)
+	}
+	if id := exit.Trunk.CallerID; id != nil && number == id.Default && number != c.way.from {
+		s.FromName = ""
+	}
+	c.note(func(r *CallRecord) { r.From, r.Private = number, hidden })
+	for name, value := range exit.Trunk.Headers.Fields(c.Record().vars()) {
+		if s.Headers == nil {
+			s.Headers = map[string]string{}
+		}
+		s.Headers[name] = value
+	}
+	return s
 }
 
 // failover tries the next exit after one that failed for a reason of its trunk's.

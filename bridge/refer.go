@@ -90,7 +90,8 @@ func (c *Call) referTo(ref *Referral, phones []*Participant) (Cause, error) {
 func (c *Call) referOut(ref *Referral, exits []dialplan.Exit) (Cause, error) {
 	rec := c.Record()
 	leg, err := c.x.place(order{
-		exits: exits, room: rec.Room, parent: c.id, way: way{from: rec.From, replaces: ref.RawReplaces},
+		exits: exits, room: rec.Room, parent: c.id, attributes: rec.Attributes,
+		way: way{from: rec.From, replaces: ref.RawReplaces, hops: c.hops},
 	})
 	if err != nil {
 		return causeOfError(err), err

@@ -57,11 +57,11 @@ func (x *Exchange) dial(req DialRequest) (*Call, error) {
 // only road out: what it denies is never dialled.
 func (x *Exchange) exits(q dialplan.Query) ([]dialplan.Exit, error) {
 	q.FromRoom, q.At = true, time.Now()
-	e, err := x.plan().Exit(q)
+	exits, err := x.plan().Exits(q)
 	if err != nil {
 		return nil, deniedError(err)
 	}
-	return []dialplan.Exit{e}, nil
+	return exits, nil
 }
 
 func deniedError(err error) error {

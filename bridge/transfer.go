@@ -92,7 +92,9 @@ func (c *Call) transferTo(to string) error {
 		return err
 	}
 	room := "transfer-" + c.id
-	leg, err := c.x.place(order{exits: exits, room: room, parent: c.id, way: way{from: rec.From}})
+	leg, err := c.x.place(order{
+		exits: exits, room: room, parent: c.id, attributes: rec.Attributes, way: way{from: rec.From, hops: c.hops},
+	})
 	if err != nil {
 		return err
 	}
