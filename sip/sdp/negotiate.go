@@ -1,7 +1,6 @@
 package sdp
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -54,9 +53,9 @@ type Negotiation struct {
 
 	SessionID uint64
 	Version   uint64
-	Sent      [32]byte // hash of the last body below its o= line, to know when Version must grow
-	Slots     []slot   // every m-line ever agreed, in order: they never move, section 8
-	Audio     int      // which of them carries our sound; -1 before the first
+	Sent      rtp.Secret // the last body below its o= line, to know when Version must grow; it may hold our key
+	Slots     []slot     // every m-line ever agreed, in order: they never move, section 8
+	Audio     int        // which of them carries our sound; -1 before the first
 	Numbers   map[format]uint8
 	Ptime     time.Duration
 	Agreed    bool          // an exchange was completed
@@ -366,15 +365,16 @@ func (n *Negotiation) write(list []Payload, dir Direction, ptime time.Duration) 
 		n.writeAudio(&b, s.Proto, list, dir, ptime)
 	}
 	rest := b.String()
-	if sum := sha256.Sum256([]byte(rest)); sum != n.Sent {
-		n.Sent = sum
+	if rest != string(n.Sent) {
+		n.Sent = rtp.Secret(rest)
 		n.Version++
 	}
 	return n.render()
 }
 
 func (n *Negotiation) render() []byte {
-	return fmt.Appendf(nil, "v=0\r\no=roomline %d %d IN %s %s\r\n%s", n.SessionID, n.Version, Family(n.Addr), n.Addr, n.Sent)
+	head := fmt.Appendf(nil, "v=0\r\no=roomline %d %d IN %s %s\r\n", n.SessionID, n.Version, Family(n.Addr), n.Addr)
+	return append(head, n.Sent...)
 }
 
 // writeRefused keeps an m-line's place with port 0, RFC 3264 section 6.
