@@ -21,7 +21,8 @@ type baresipPhone struct {
 	addr, dir string
 }
 
-func startBaresip(t *testing.T, freqHz, levelDB float64, account string) *baresipPhone {
+// more are further modules, like opus.so, and commands, like /dial URI.
+func startBaresip(t *testing.T, freqHz, levelDB float64, account string, more ...string) *baresipPhone {
 	t.Helper()
 	addr, err := freePort()
 	if err != nil {
@@ -53,6 +54,14 @@ snd_path %s
 module_tmp account.so
 module_app menu.so
 `, addr, modules, mic.Name(), b.dir)
+	args := []string{"-4", "-f", b.dir, "-t", "60"}
+	for _, m := range more {
+		if strings.HasPrefix(m, "/") {
+			args = append(args, "-e", m)
+		} else {
+			config += "module " + m + "\n"
+		}
+	}
 	for name, text := range map[string]string{
 		"config": config, "contacts": "",
 		"accounts": fmt.Sprintf("<sip:desk@%s>;regint=0;%s\n", addr, account),
@@ -61,7 +70,7 @@ module_app menu.so
 			t.Fatal(err)
 		}
 	}
-	b.program = startProgram(t, b.dir, "baresip", "-4", "-f", b.dir, "-t", "60")
+	b.program = startProgram(t, b.dir, "baresip", args...)
 	eventually(t, "baresip is ready", 15*time.Second, func() bool { return strings.Contains(b.out.all(), "baresip is ready.") })
 	return b
 }
