@@ -107,6 +107,10 @@ type Generator struct {
 	ToGatewayLoss float64 `json:"reported_loss_percent"`
 }
 
+func thisMachine() Machine {
+	return Machine{CPUs: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+}
+
 // Machine is where it ran.
 type Machine struct {
 	CPUs       int     `json:"cpus"`
@@ -121,7 +125,7 @@ func newReport(o Options) *Report {
 	r := &Report{
 		Room: o.Room, WindowS: o.Duration.Seconds(), Engine: transcode.Engine(),
 		Complexity: o.Complexity, Bitrate: o.Bitrate,
-		Machine: Machine{CPUs: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH},
+		Machine: thisMachine(),
 	}
 	r.Calls.Asked = o.Calls
 	if o.Binary != "" {

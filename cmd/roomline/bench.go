@@ -7,20 +7,39 @@ import (
 	"github.com/roomline/roomline/bench"
 )
 
-type benchCommand struct{ bench.Options }
+// benchCommand holds what can be measured; the media road when nothing is said.
+type benchCommand struct {
+	Media benchMediaCommand `cmd:"" default:"withargs" help:"The media road: CPU, delay, loss and memory of calls that speak."`
+	Setup benchSetupCommand `cmd:"" help:"Call set-up: CPU per call, calls that fail (needs SIPp)."`
+}
 
 // Examples shows how the command is used.
 func (*benchCommand) Examples() string {
 	return `  roomline bench                                 # 50 calls, each with a browser in its room
   roomline bench --calls 100 --cps 10 --room phone > report.json
+  roomline bench setup --cps 500 --duration 20s
 `
 }
 
+type benchMediaCommand struct{ bench.Options }
+
 // Run measures, prints the summary on standard error and the report on standard output.
-func (c *benchCommand) Run(b *bound) error {
+func (c *benchMediaCommand) Run(b *bound) error {
 	o := c.Options
 	o.Log = os.Stderr
-	report, err := bench.Run(b.ctx, o)
+	return printReport(bench.Run(b.ctx, o))
+}
+
+type benchSetupCommand struct{ bench.SetupOptions }
+
+// Run measures, as benchMediaCommand's does.
+func (c *benchSetupCommand) Run(b *bound) error {
+	o := c.SetupOptions
+	o.Log = os.Stderr
+	return printReport(bench.RunSetup(b.ctx, o))
+}
+
+func printReport[T any](report T, err error) error {
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ type commands struct {
 	Trunk   trunkCommand   `cmd:"" help:"Test trunks, and show how they stand."`
 	Trace   traceCommand   `cmd:"" help:"Draw the SIP messages of a call."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database up to date, or show where it stands."`
-	Bench   benchCommand   `cmd:"" help:"Measure CPU, delay, loss and memory of the media road."`
+	Bench   benchCommand   `cmd:"" help:"Measure the media road, or call set-up."`
 
 	Relay relayCommand `cmd:"" name:"bench-relay" hidden:"" help:"Relay packets; the bench weighs it."`
 
