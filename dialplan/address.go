@@ -41,7 +41,8 @@ var (
 )
 
 // parseAddress reads a number in the forms that [Normalize] takes, or a SIP URI
-// with a user part and no parameters. Numbers without + are read as in country,
+// with a user part and no other parameters than user=phone and transport, which
+// the trunk decides anyway. Numbers without + are read as in country,
 // which may be empty.
 func parseAddress(to, country string) (address, error) {
 	to = strings.TrimSpace(to)
@@ -60,11 +61,21 @@ func parseAddress(to, country string) (address, error) {
 	return address{number: number}, err
 }
 
+// harmless reports whether a parameter says nothing about where the call goes.
+func harmless(parameter string) bool {
+	switch strings.ToLower(parameter) {
+	case "", "user=phone", "transport=udp", "transport=tcp", "transport=tls":
+		return true
+	}
+	return false
+}
+
 func parseURI(rest, country string) (address, error) {
-	if strings.ContainsAny(rest, ";?") {
+	escaped, server, _ := strings.Cut(rest, "@")
+	server, parameters, _ := strings.Cut(server, ";")
+	if strings.ContainsAny(escaped+server+parameters, ";?") || !harmless(parameters) {
 		return address{}, errors.New("parameters and headers in a SIP URI are not available: expected sip:name@server")
 	}
-	escaped, server, _ := strings.Cut(rest, "@")
 	user, err := url.PathUnescape(escaped)
 	if err != nil || user == "" || server == "" {
 		return address{}, errors.New("expected a SIP URI like sip:name@server")
@@ -77,8 +88,9 @@ func parseURI(rest, country string) (address, error) {
 		return address{}, errors.New("expected brackets around the IPv6 address: sip:name@[2001:db8::1]")
 	}
 	a := address{host: host, port: port}
+	phone := strings.EqualFold(parameters, "user=phone")
 	switch {
-	case nameUser.MatchString(user), extension.MatchString(user) && !Emergency(user):
+	case !phone && nameUser.MatchString(user), !phone && extension.MatchString(user) && !Emergency(user):
 		a.name = user
 		return a, nil
 	case strings.Contains(user, "%"):
