@@ -54,27 +54,33 @@ func (c *Client) Plan(ctx context.Context) (plan dialplan.Plan, err error) {
 
 // RouteQuery is one call, to be explained.
 type RouteQuery struct {
-	To       string `json:"to"`
-	From     string `json:"from,omitempty"`
-	Trunk    string `json:"trunk,omitempty"`
-	FromRoom bool   `json:"from_room,omitempty"` // it leaves a room or the API
-	Stranger bool   `json:"stranger,omitempty"`  // it comes from a source that is not trusted
-	At       string `json:"at,omitempty"`        // RFC 3339 or 2026-12-24T18:00 in the gateway's zone; empty: now
+	To       string            `json:"to"`
+	From     string            `json:"from,omitempty"`
+	Trunk    string            `json:"trunk,omitempty"`
+	FromRoom bool              `json:"from_room,omitempty"` // it leaves a room or the API
+	Stranger bool              `json:"stranger,omitempty"`  // it comes from a source that is not trusted
+	Headers  map[string]string `json:"headers,omitempty"`   // header fields and attributes by name
+	At       string            `json:"at,omitempty"`        // RFC 3339 or 2026-12-24T18:00 in the gateway's zone; empty: now
 }
 
 // Explained is where a call goes, and why.
 type Explained struct {
-	Route    string           `json:"route"`
-	Target   *dialplan.Target `json:"target"`
-	Else     *dialplan.Target `json:"else"`
-	Trunk    string           `json:"trunk"`
-	Priority string           `json:"priority"`
-	Refused  bool             `json:"refused"`
-	Cause    string           `json:"cause"`
-	Reason   string           `json:"reason"`
-	Steps    []dialplan.Step  `json:"steps"`
-	Text     string           `json:"text"` // all of it, to be read
-	At       time.Time        `json:"at"`
+	Route    string              `json:"route"`
+	Target   *dialplan.Target    `json:"target"`
+	Else     *dialplan.Target    `json:"else"`
+	Trunk    string              `json:"trunk"`
+	Trunks   []string            `json:"trunks"`
+	To       string              `json:"to"`
+	From     string              `json:"from"`
+	Priority string              `json:"priority"`
+	Refused  bool                `json:"refused"`
+	Cause    string              `json:"cause"`
+	Reason   string              `json:"reason"`
+	Steps    []dialplan.Step     `json:"steps"`
+	Notes    []string            `json:"notes"`
+	Exits    []dialplan.ExitStep `json:"exits"`
+	Text     string              `json:"text"` // all of it, to be read
+	At       time.Time           `json:"at"`
 }
 
 // Explain asks the plan in force.

@@ -131,37 +131,42 @@ func (c *applyCommand) Run(b *bound) error {
 
 type routeCommand struct {
 	gatewayFlags
-	To       string `required:"" help:"The called number or user."`
-	From     string `help:"The caller."`
-	Trunk    string `help:"The trunk it comes in on, or leaves by."`
-	FromRoom bool   `help:"A call that leaves a room or the API, instead of one that comes in."`
-	At       string `help:"The moment to ask about, such as 2026-12-24T18:00; default: now."`
-	File     string `short:"f" type:"existingfile" placeholder:"FILE" help:"Explain this file without a gateway."`
-	JSON     bool   `help:"Print the steps as JSON."`
+	To       string   `required:"" help:"The called number or user."`
+	From     string   `help:"The caller."`
+	Trunk    string   `help:"The trunk it comes in on, or leaves by."`
+	FromRoom bool     `help:"A call that leaves a room or the API, instead of one that comes in."`
+	Header   []string `sep:"none" placeholder:"NAME: VALUE" help:"A header field or attribute of the call; may be given several times."`
+	At       string   `help:"The moment to ask about, such as 2026-12-24T18:00; default: now."`
+	File     string   `short:"f" type:"existingfile" placeholder:"FILE" help:"Explain this file without a gateway."`
+	JSON     bool     `help:"Print the steps as JSON."`
 }
 
 // Examples shows how the command is used.
 func (*routeCommand) Examples() string {
-	return "  roomline route --to +15551234567 --from +15557654321 --trunk carrier\n  roomline route --to 911 --at 2026-12-24T18:00 -f dialplan.yaml\n"
+	return "  roomline route --to +15551234567 --from +15557654321 --trunk carrier\n  roomline route --to +15551234567 --trunk pbx --header 'X-Tenant: blue' --header 'lang: de'\n  roomline route --to 911 --at 2026-12-24T18:00 -f dialplan.yaml\n"
 }
 
 // Run explains a route from a file, or asks the gateway.
 func (c *routeCommand) Run(b *bound) error {
+	headers, err := headersOf(c.Header)
+	if err != nil {
+		return err
+	}
 	if c.File != "" {
-		return c.explainFile()
+		return c.explainFile(headers)
 	}
 	cl, err := c.client()
 	if err != nil {
 		return err
 	}
-	explained, err := cl.Explain(b.ctx, client.RouteQuery{To: c.To, From: c.From, Trunk: c.Trunk, FromRoom: c.FromRoom, At: c.At})
+	explained, err := cl.Explain(b.ctx, client.RouteQuery{To: c.To, From: c.From, Trunk: c.Trunk, FromRoom: c.FromRoom, Headers: headers, At: c.At})
 	if err != nil {
 		return err
 	}
 	return c.print(explained, explained.Text)
 }
 
-func (c *routeCommand) explainFile() error {
+func (c *routeCommand) explainFile(headers map[string]string) error {
 	at, err := moment(c.At)
 	if err != nil {
 		return err
@@ -174,7 +179,8 @@ func (c *routeCommand) explainFile() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	e := plan.Explain(dialplan.Query{FromRoom: c.FromRoom, Trunk: c.Trunk, To: c.To, From: c.From, At: at})
+	e := plan.Explain(dialplan.Query{FromRoom: c.FromRoom, Trunk: c.Trunk, To: c.To, From: c.From, Headers: headers, At: at})
+	e.Decision = e.Decision.Masked()
 	return c.print(e, e.String())
 }
 
@@ -186,6 +192,19 @@ func (c *routeCommand) print(v any, text string) error {
 	}
 	fmt.Println(strings.TrimRight(text, "\n"))
 	return nil
+}
+
+// headersOf reads what --header says.
+func headersOf(lines []string) (map[string]string, error) {
+	headers := make(map[string]string, len(lines))
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			return nil, fmt.Errorf("--header %q: expected a name and a value, like 'X-Tenant: blue'", line)
+		}
+		headers[name] = strings.TrimSpace(value)
+	}
+	return headers, nil
 }
 
 // moment reads a time with or without seconds and zone; empty is now.
