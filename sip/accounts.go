@@ -225,7 +225,8 @@ func takesPasswords(plan *dialplan.Plan) bool {
 // tell. false: the caller was asked for a password.
 func (u *UA) identify(req *sipmsg.Request, tx *sipmsg.ServerTx, inv *bridge.Invite) bool {
 	source := inv.Source.Addr()
-	if u.config.Known == nil || u.config.Known(source) || u.cameByRegistration(req, inv) {
+	known := u.config.Known == nil || u.config.Known(source)
+	if u.cameByRegistration(req, inv, known) || known {
 		return true
 	}
 	plan := u.config.Plan()

@@ -379,3 +379,5 @@ func (w *wire) call(a *agent) (bridge.Line, draft, message) {
 func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+func netAddr(a netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(a) }

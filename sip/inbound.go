@@ -174,13 +174,15 @@ func (l *Line) cancelled(cancel *sipmsg.Request) {
 }
 
 // contact is our Contact URI: where in-dialog requests reach us.
-func (l *Line) contact(user string) string {
-	u := sipmsg.Uri{Scheme: "sip", User: escapeUser(user), Host: l.dialog.SentBy.Addr().String(), Port: int(l.dialog.SentBy.Port())}
+func (l *Line) contact(user string) string { return l.dialog.contact(user) }
+
+func (d *Dialog) contact(user string) string {
+	u := sipmsg.Uri{Scheme: "sip", User: escapeUser(user), Host: d.SentBy.Addr().String(), Port: int(d.SentBy.Port())}
 	switch {
-	case l.dialog.Secure:
+	case d.Secure:
 		u.Scheme = "sips"
-	case isStream(l.dialog.Transport):
-		u.UriParams.Add("transport", l.dialog.Transport)
+	case isStream(d.Transport):
+		u.UriParams.Add("transport", d.Transport)
 	}
 	return u.String()
 }

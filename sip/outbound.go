@@ -140,15 +140,15 @@ func (l *Line) beginDial() {
 	l.aside(func() func() {
 		var list []target
 		var failed error
-		for _, h := range l.dial.hops {
+		for i, h := range l.dial.hops {
 			more, err := l.ua.names.find(l.ctx, h, v4)
 			if err != nil {
 				failed = err
 			}
+			if t := l.dial.spec.Trunk; t.Outbound != nil && i < len(t.Outbound.Servers) {
+				l.ua.trunks.learn(t.Name, t.Outbound.Servers[i], more)
+			}
 			list = append(list, more...)
-		}
-		if l.dial.spec.Trunk.Outbound != nil {
-			l.ua.trunks.learn(list)
 		}
 		list = l.ua.names.downLast(list)
 		return func() {

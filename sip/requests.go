@@ -228,6 +228,7 @@ func inviteOf(req *sipmsg.Request) bridge.Invite {
 
 // onUnreachable hears that packets to an address are refused.
 func (u *UA) onUnreachable(addr netip.AddrPort) {
+	u.trunks.refusedAt(addr)
 	u.mu.Lock()
 	var list []*Line
 	for _, l := range u.lines {

@@ -202,8 +202,11 @@ func (u *UA) Run(ctx context.Context) error {
 		return err
 	}
 	close(u.ready)
+	var services sync.WaitGroup
+	services.Go(func() { u.trunks.run(ctx) })
 	<-ctx.Done()
 	u.hangUpAll()
+	services.Wait()
 	u.close()
 	return nil
 }
