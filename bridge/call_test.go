@@ -126,6 +126,7 @@ type house struct {
 	t     *testing.T
 	fail  error
 	quiet bool                      // lines have no sockets, for synctest
+	auto  bool                      // callers acknowledge an answer at once
 	calls func(DialSpec, *fakeLine) // sees every call that is dialled; may be nil
 }
 
@@ -199,6 +200,7 @@ func (h *house) invite(to string) (*fakeLine, *Call) {
 func (h *house) take(inv Invite) (*fakeLine, *Call) {
 	h.t.Helper()
 	l := h.line()
+	l.auto = h.auto
 	if r := h.Admit(inv); r != nil {
 		h.t.Fatalf("refused: %s", r.Reason)
 	}

@@ -10,7 +10,7 @@ func (c *Call) exit() {
 		c.leave()
 	}
 	c.slot.leave(now)
-	reason := c.explained(c.ending.reason)
+	reason := c.explained(c.ending)
 	c.note(func(r *CallRecord) {
 		r.State, r.EndedAt, r.Cause, r.Reason = StateEnded, &now, c.ending.cause, reason
 		if c.ending.code != 0 {

@@ -14,6 +14,9 @@ const ackTimeout = 40 * time.Second
 // mostTargets bounds a chain of else.
 const mostTargets = 16
 
+// longestReason bounds a record's reason, in bytes.
+const longestReason = 500
+
 // Incoming makes an admitted INVITE a Call and returns at once.
 func (x *Exchange) Incoming(inv Invite, line Line) {
 	x.init()
@@ -97,14 +100,12 @@ func (c *Call) otherwise(t dialplan.Target, cause Cause, reason string) step {
 	return c.target(*t.Else)
 }
 
-// explained puts what happened before in front of the reason for which a call ends.
-func (c *Call) explained(reason string) string {
-	const longest = 500
-	all := strings.Join(append(c.tale, reason), "; ")
-	if len(all) > longest {
-		return strings.ToValidUTF8(all[:longest], "") + "…"
+// explained puts what happened before in front of why a call ends.
+func (c *Call) explained(e ending) string {
+	if len(c.tale) == 0 {
+		return e.reason
 	}
-	return strings.Trim(all, "; ")
+	return printable(strings.Join(append(c.tale, e.words()), "; "), longestReason)
 }
 
 // answer seats the caller and accepts the call.
