@@ -41,15 +41,25 @@ func oneRoad(tb testing.TB, from, to media.Codec) (push func(), w *nowhere) {
 // pusher makes packets of recorded speech; positions go on for ever.
 func pusher(tb testing.TB, src *Source, codec media.Codec) func() {
 	dec, _ := transcode.NewDecoder(media.PCMU, 8000)
-	enc, err := transcode.NewEncoder(codec, 8000, transcode.DefaultOpus())
+	rateHz := 8000
+	if codec == media.G722 {
+		rateHz = 16000
+	}
+	enc, err := transcode.NewEncoder(codec, rateHz, transcode.DefaultOpus())
 	if err != nil {
 		tb.Fatal(err)
 	}
 	speech, pcm, out := media.Speech(), make([]int16, 160), make([]byte, transcode.MaxPayload)
 	var packets [][]byte
+	var up transcode.Upsampler
+	wide := make([]int16, 320)
 	for ; len(speech) >= 160; speech = speech[160:] {
 		dec.Decode(speech[:160], pcm)
-		n, err := enc.Encode(pcm, out)
+		sound := pcm
+		if rateHz == 16000 {
+			sound = wide[:up.Process(pcm, wide)]
+		}
+		n, err := enc.Encode(sound, out)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -68,7 +78,11 @@ func pusher(tb testing.TB, src *Source, codec media.Codec) func() {
 var roads = []struct {
 	name     string
 	from, to media.Codec
-}{{"PCMUtoOpus", media.PCMU, media.Opus}, {"OpusToPCMU", media.Opus, media.PCMU}, {"PCMUtoPCMU", media.PCMU, media.PCMU}}
+}{
+	{"PCMUtoOpus", media.PCMU, media.Opus}, {"OpusToPCMU", media.Opus, media.PCMU}, {"PCMUtoPCMU", media.PCMU, media.PCMU},
+	{"G722toOpus", media.G722, media.Opus}, {"OpusToG722", media.Opus, media.G722}, {"G722toG722", media.G722, media.G722},
+	{"G722toPCMU", media.G722, media.PCMU}, {"PCMUtoG722", media.PCMU, media.G722}, {"OpusToOpus", media.Opus, media.Opus},
+}
 
 func TestNoAllocationPerPacket(t *testing.T) {
 	for _, r := range roads {

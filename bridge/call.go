@@ -224,6 +224,7 @@ func (c *Call) recode() {
 	if p.Codec == media.NoCodec {
 		return
 	}
+	c.source.Recode(p.Codec)
 	c.sink.Recode(p.Codec, p.Ptime)
 	c.listenForTones()
 	security := c.line.Media().Security()

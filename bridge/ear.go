@@ -31,9 +31,6 @@ func (s *Source) HearKeys(told func(key rune)) {
 }
 
 func (e *ear) hear(pcm []int16) {
-	if e == nil {
-		return
-	}
 	if key, ok := e.detector.Hear(pcm); ok {
 		e.told(key)
 	}

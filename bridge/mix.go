@@ -13,16 +13,24 @@ const kneeLevel, fullScale = 24576, 32767
 // mixBuffer mixes one sink's sound, beat by beat.
 type mixBuffer struct {
 	mu      sync.Mutex // held by the beat while it mixes; taken before Source.mu and Sink.mu
-	sum     [media.FrameSamples]int32
-	frame   [media.FrameSamples]int16
-	pcm     [longestPacket]int16 // sound that waits for a full packet
+	sum     [2 * media.FrameSamples]int32
+	frame   [2 * media.FrameSamples]int16
+	samples int                      // of sum and frame in use
+	pcm     [2 * longestPacket]int16 // sound that waits for a full packet
 	n       int
 	packets [4][]int16
 	out     [transcode.MaxPayload]byte
 	encoder transcode.Encoder
+	rateHz  int                 // of encoder
+	up      transcode.Upsampler // of what the gateway plays itself
+	played  [2 * media.FrameSamples]int16
 }
 
-func (m *mixBuffer) clear() { clear(m.sum[:]) }
+// clear begins a mix of 20 ms at a rate.
+func (m *mixBuffer) clear(rateHz int) {
+	m.samples = media.FrameSamples * times(rateHz)
+	clear(m.sum[:m.samples])
+}
 
 func (m *mixBuffer) add(frame []int16) {
 	for i, v := range frame {
@@ -33,7 +41,7 @@ func (m *mixBuffer) add(frame []int16) {
 // limited returns the sum, bent softly above kneeLevel so that it never clips.
 func (m *mixBuffer) limited() []int16 {
 	const room = fullScale - kneeLevel
-	for i, v := range m.sum {
+	for i, v := range m.sum[:m.samples] {
 		if over := v - kneeLevel; over > 0 {
 			v = kneeLevel + room*over/(room+over)
 		} else if over := -v - kneeLevel; over > 0 {
@@ -41,7 +49,7 @@ func (m *mixBuffer) limited() []int16 {
 		}
 		m.frame[i] = int16(v)
 	}
-	return m.frame[:]
+	return m.frame[:m.samples]
 }
 
 // gather adds a beat's sound to what waits and returns the packets of the given
@@ -62,13 +70,16 @@ func (m *mixBuffer) gather(frame []int16, samples int) [][]int16 {
 	return m.packets[:full]
 }
 
-func (m *mixBuffer) encode(codec media.Codec, opus transcode.OpusSettings, pcm []int16) ([]byte, error) {
-	if m.encoder == nil {
-		e, err := transcode.NewEncoder(codec, media.NarrowbandHz, opus)
+func (m *mixBuffer) encode(codec media.Codec, rateHz int, opus transcode.OpusSettings, pcm []int16) ([]byte, error) {
+	if m.encoder == nil || m.rateHz != rateHz {
+		e, err := transcode.NewEncoder(codec, rateHz, opus)
 		if err != nil {
 			return nil, err
 		}
-		m.encoder = e
+		if m.encoder != nil {
+			m.encoder.Close()
+		}
+		m.encoder, m.rateHz = e, rateHz
 	}
 	n, err := m.encoder.Encode(pcm, m.out[:])
 	return m.out[:n], err
@@ -77,6 +88,7 @@ func (m *mixBuffer) encode(codec media.Codec, opus transcode.OpusSettings, pcm [
 func (m *mixBuffer) release() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.n = 0
 	if m.encoder != nil {
 		m.encoder.Close()
 		m.encoder = nil

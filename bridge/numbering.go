@@ -43,6 +43,22 @@ func newNumbering(rateHz int) numbering {
 	return numbering{rate: int64(rateHz), seq: uint16(rand.Uint32()), base: rand.Uint32()}
 }
 
+// reclock makes the stream go on by another RTP clock from where it would go on
+// by this one, in the timestamps on the wire too.
+func (n *numbering) reclock(rateHz int) {
+	rate := int64(rateHz)
+	if rate == n.rate || rate == 0 {
+		return
+	}
+	due := n.next()
+	next := due * rate / n.rate
+	n.length = n.length * rate / n.rate
+	n.last = next - n.length
+	n.debt = n.debt * rate / n.rate
+	n.base += uint32(due) - uint32(next)
+	n.rate, n.driver = rate, nil
+}
+
 // place is where the next packet goes.
 type place struct {
 	seq    uint16

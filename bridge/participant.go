@@ -205,7 +205,7 @@ func (p *Participant) unpublish(s *Source) {
 		p.sources = slices.Delete(slices.Clone(p.sources), i, i+1)
 		s.fan.Store(&fanout{})
 		p.room.rewireLocked()
-		c.event("track.ended", p.room, p, map[string]any{"track": s.id, "kind": kindOf(s.codec)})
+		c.event("track.ended", p.room, p, map[string]any{"track": s.id, "kind": kindOf(s.Codec())})
 		c.changed(p.room)
 	})
 	s.release()
@@ -253,7 +253,7 @@ func (p *Participant) drop(k *Sink) {
 
 // receivesLocked reports whether s may be forwarded to this participant.
 func (p *Participant) receivesLocked(s *Source) bool {
-	if s.codec.Audio() {
+	if s.Codec().Audio() {
 		return hears(&p.seat, &s.owner.seat)
 	}
 	return sees(&p.seat, &s.owner.seat)

@@ -102,15 +102,19 @@ func (k *Sink) perform(frame []int16) {
 func (k *Sink) tickPlay(now time.Time) {
 	k.mix.mu.Lock()
 	defer k.mix.mu.Unlock()
+	frame, rateHz := k.mix.frame[:media.FrameSamples], k.rateHz()
 	k.mu.Lock()
-	k.perform(k.mix.frame[:])
+	k.perform(frame)
 	k.mu.Unlock()
-	k.sendFrame(k.mix.frame[:], now, func() bool { return true })
+	if rateHz == media.WidebandHz {
+		frame = k.mix.played[:k.mix.up.Process(frame, k.mix.played[:])]
+	}
+	k.sendFrame(frame, rateHz, now, func() bool { return true })
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.performs() && !k.mixing { // what comes next begins from silence
 		k.mix.n = 0
-		k.tail, k.filling = [joinSamples]int16{}, true
+		k.tail, k.filling = tail{times: 1}, true
 		k.joining.Store(k.form.Load().frame > 0)
 	}
 }

@@ -8,20 +8,21 @@ import (
 
 // The bounds of a playout buffer.
 const (
-	playoutSize   = 8192 // samples, a power of two: 1.024 s
+	playoutSize   = 8192 // samples, a power of two: 1.024 s of narrowband sound
 	playoutLowest = 10 * time.Millisecond
 	playoutMost   = 200 * time.Millisecond
 	playoutWindow = 100 // beats over which the spare depth is watched: 2 s
 )
 
-// playout is the jitter buffer of the mixed road: decoded narrowband sound of
-// one source, written where its timestamps say and taken by the beat in frames.
+// playout is the jitter buffer of the mixed road: decoded sound of one source,
+// narrowband or wideband as it comes, written where its timestamps say and taken by the beat in frames.
 // Its depth follows the jitter: an underrun deepens it, two seconds of spare
 // depth make it shallower again by cutting out one pitch period, so that a
 // single stall leaves nothing behind. It is guarded by its Source's mutex.
 type playout struct {
 	buf    [playoutSize]int16
-	offset int64 // buffer position minus source position
+	times  int   // its rate in units of 8 kHz: 1 or 2
+	offset int64 // buffer position minus source position, in samples
 	read   int64
 	write  int64
 	open   bool // somebody mixes this source
@@ -45,12 +46,15 @@ func (p *playout) start() {
 
 func (p *playout) stop() { p.open = false }
 
-// put stores sound that stands at position at of the source's timeline, in
-// samples. Sound whose time has passed is heard a little later rather than
-// dropped, unless the buffer holds more than playoutMost.
-func (p *playout) put(at int64, pcm []int16) {
-	pos := at + p.offset
-	limit := int64(playoutMost.Seconds() * media.NarrowbandHz)
+// put stores sound of so many times 8 kHz that stands at position at of the
+// source's timeline, in ticks. Sound whose time has passed is heard a little
+// later rather than dropped, unless the buffer holds more than playoutMost.
+func (p *playout) put(at int64, pcm []int16, times int) {
+	if p.times != times {
+		p.retime(times)
+	}
+	pos := at*int64(times) + p.offset
+	limit := int64(playoutMost.Seconds()*media.NarrowbandHz) * int64(times)
 	if pos < p.write || pos-p.write > limit || p.depth() == 0 {
 		p.offset, pos = p.write-at, p.write
 	}
@@ -96,7 +100,7 @@ const fadeFrom, fadeTo = 480, 960
 // conceal adds n samples that repeat the last pitch period, from 60 ms on with a fade to silence.
 func (p *playout) conceal(n int) {
 	lag := int64(0)
-	if p.concealed < fadeTo {
+	if p.concealed < fadeTo*p.times {
 		lag = int64(p.pitch(p.write))
 	}
 	for range n {
@@ -108,11 +112,11 @@ func (p *playout) conceal(n int) {
 
 // repeated is the concealed sample at a position: the one a period before, faded.
 func (p *playout) repeated(pos, lag int64) int16 {
-	if lag == 0 || p.concealed >= fadeTo {
+	if lag == 0 || p.concealed >= fadeTo*p.times {
 		return 0
 	}
 	v := int(p.at(pos - lag))
-	if p.concealed >= fadeFrom {
+	if p.concealed >= fadeFrom*p.times {
 		v = v * 250 / 256 // compounds with every period
 	}
 	return int16(v)
@@ -121,12 +125,12 @@ func (p *playout) repeated(pos, lag int64) int16 {
 // blend fades over 5 ms from where concealment had got to into what came after
 // all, the n samples at read.
 func (p *playout) blend(n int) {
-	if p.concealed >= fadeTo {
+	if p.concealed >= fadeTo*p.times {
 		return
 	}
-	n = min(joinSamples, n)
+	n = min(joinSamples*p.times, n)
 	lag := int64(p.pitch(p.read))
-	var old [joinSamples]int
+	var old [2 * joinSamples]int
 	for i := range n {
 		old[i] = int(p.at(p.read + int64(i)%lag - lag))
 	}
@@ -137,12 +141,12 @@ func (p *playout) blend(n int) {
 }
 
 // pitch finds the lag, 2.5 to 15 ms, at which the sound before a position
-// repeats itself best.
+// repeats itself best. It looks at 8 kHz of it.
 func (p *playout) pitch(before int64) int {
 	const least, most, span = 20, 120, 160
 	var h [most + span]float64
 	for i := range h {
-		h[i] = float64(p.at(before - int64(len(h)-i)))
+		h[i] = float64(p.at(before - int64((len(h)-i)*p.times)))
 	}
 	best, bestScore := most, 0.0
 	for lag := least; lag <= most; lag++ {
@@ -157,7 +161,30 @@ func (p *playout) pitch(before int64) int {
 			}
 		}
 	}
-	return best
+	return best * p.times
+}
+
+// retime changes the rate of what is buffered, and of the past that concealment
+// looks at. It happens when a listener with another rate comes or goes; straight
+// lines between samples are good enough for these few milliseconds.
+func (p *playout) retime(times int) {
+	was := *p
+	past := 2 * longestPacket
+	p.times = times
+	p.write = int64(past+was.depth()/was.times) * int64(times)
+	p.read = int64(past * times)
+	p.offset = p.write - (was.write-was.offset)/int64(was.times)*int64(times)
+	for pos := range p.write {
+		from := was.write - (p.write-pos)*int64(was.times)/int64(times)
+		v := was.at(from)
+		if times > was.times && (p.write-pos)%2 == 1 {
+			v = int16((int(was.at(from)) + int(was.at(from-1))) / 2)
+		} else if times < was.times {
+			v = int16((int(was.at(from)) + int(was.at(from+1))) / 2)
+		}
+		p.set(pos, v)
+	}
+	p.concealed, p.spare = p.concealed*times/was.times, playoutSize
 }
 
 // adapt shortens the buffer when it held more than it needed for a whole window.
@@ -166,9 +193,9 @@ func (p *playout) adapt() {
 	if p.beats++; p.beats < playoutWindow {
 		return
 	}
-	slack := p.spare - int(playoutLowest.Seconds()*media.NarrowbandHz)
+	slack := p.spare - int(playoutLowest.Seconds()*media.NarrowbandHz)*p.times
 	p.spare, p.beats = playoutSize, 0
-	if slack >= 20 {
+	if slack >= 20*p.times {
 		p.cut(slack)
 	}
 }
@@ -176,7 +203,7 @@ func (p *playout) adapt() {
 // cut drops at most slack samples, a whole number of pitch periods where the
 // sound repeats, joined by a cross-fade.
 func (p *playout) cut(slack int) {
-	const fade = 80
+	fade := 80 * p.times
 	lag := p.pitch(p.read)
 	n := slack
 	if slack >= lag {

@@ -11,10 +11,11 @@ import (
 const renditionIdle = 5 * time.Second
 
 // rendition is a Source encoded in one codec, shared by all Sinks that want it.
-// Its encoder is guarded by the Source's mutex.
+// Its encoder is guarded by the Source's mutex. G.722 is shared as sound: its
+// coders have a memory, and a stream's encoder must remember what that stream's
+// listener has heard, whoever was heard; so each Sink has its own.
 type rendition struct {
-	codec media.Codec
-	frame int // samples per packet; 0: as the sound comes, cut into what Opus takes
+	renditionKey
 	opus  transcode.OpusSettings
 	sinks []*Sink // replaced with the fan-out, never changed in place
 
@@ -24,7 +25,7 @@ type rendition struct {
 // encoding is what a rendition keeps while fan-outs come and go.
 type encoding struct {
 	encoder transcode.Encoder
-	pcm     [longestPacket * 2]int16 // sound that waits for a full packet
+	pcm     [longestPacket * 4]int16 // sound that waits for a full packet
 	n       int
 	at      int64 // position of pcm[0]
 	out     [transcode.MaxPayload]byte
@@ -32,7 +33,7 @@ type encoding struct {
 }
 
 // push encodes sound once and sends it to every sink that the source drives.
-func (r *rendition) push(s *Source, d sound) {
+func (r *rendition) push(s *Source, d *sound) {
 	if !r.wanted(s) {
 		return
 	}
@@ -61,64 +62,79 @@ func (r *rendition) feeds(s *Source, k *Sink) bool {
 }
 
 // pushOpus encodes at once: 10, 20, 40 and 60 ms as one frame, the rest cut.
-func (r *rendition) pushOpus(s *Source, d sound) {
-	lost := d.lost
-	for pcm, at := d.pcm, d.at; len(pcm) >= 80; {
-		n := opusCut(len(pcm))
-		r.send(s, pcm[:n], at, lost, d.marker && at == d.at)
-		pcm, at, lost = pcm[n:], at+int64(n), 0
+func (r *rendition) pushOpus(s *Source, d *sound) {
+	lost, n := d.lost, times(r.rateHz)
+	for pcm, at := s.convert.at(d, r.rateHz), d.at; len(pcm) >= 80*n; {
+		ticks := opusCut(len(pcm) / n)
+		r.send(s, pcm[:ticks*n], at, lost, d.marker && at == d.at)
+		pcm, at, lost = pcm[ticks*n:], at+int64(ticks), 0
 	}
 }
 
-// opusCut returns how many of the samples the next Opus frame takes.
-func opusCut(samples int) int {
-	switch samples {
+// opusCut returns how many of the ticks the next Opus frame takes.
+func opusCut(ticks int) int {
+	switch ticks {
 	case 80, 160, 320, 480:
-		return samples
+		return ticks
 	}
-	if samples > 160 {
+	if ticks > 160 {
 		return 160
 	}
 	return 80
 }
 
-// pushFramed gathers sound into packets of one length, as G.711 peers ask for.
-func (r *rendition) pushFramed(s *Source, d sound) {
-	e, frame := r.state, r.frame
+// pushFramed gathers sound into packets of one length, as G.711 and G.722 peers ask for.
+func (r *rendition) pushFramed(s *Source, d *sound) {
+	e, n, pcm := r.state, times(r.rateHz), s.convert.at(d, r.rateHz)
+	frame := r.frame * n
 	if frame == 0 {
-		frame = len(d.pcm)
+		frame = len(pcm)
 	}
-	if e.n > 0 && e.at+int64(e.n) != d.at {
+	if e.n > 0 && e.at+int64(e.n/n) != d.at {
 		e.n = 0 // the timeline jumped: what waited is too short to send
 	}
 	if e.n == 0 {
 		e.at = d.at
 	}
-	e.n += copy(e.pcm[e.n:], d.pcm)
+	e.n += copy(e.pcm[e.n:], pcm)
 	done := 0
 	for ; e.n-done >= frame; done += frame {
-		r.send(s, e.pcm[done:done+frame], e.at+int64(done), 0, d.marker && done == 0)
+		r.send(s, e.pcm[done:done+frame], e.at+int64(done/n), 0, d.marker && done == 0)
 	}
 	e.n = copy(e.pcm[:], e.pcm[done:e.n])
-	e.at += int64(done)
+	e.at += int64(done / n)
 }
 
 func (r *rendition) send(s *Source, pcm []int16, at int64, lost int, marker bool) {
 	e := r.state
 	e.used = s.now
-	if e.encoder == nil {
-		var err error
-		if e.encoder, err = transcode.NewEncoder(r.codec, media.NarrowbandHz, r.opus); err != nil {
+	p := portion{codec: r.codec, pcm: pcm, at: at, ticks: len(pcm) / times(r.rateHz), lost: lost, marker: marker}
+	if r.codec != media.G722 {
+		if !e.ready(r) {
 			return
 		}
-	}
-	n, err := e.encoder.Encode(pcm, e.out[:])
-	if err != nil {
-		return
+		n, err := e.encoder.Encode(pcm, e.out[:])
+		if err != nil {
+			return
+		}
+		p.payload = e.out[:n]
 	}
 	for _, k := range r.sinks {
 		if r.feeds(s, k) {
-			k.direct(s, k.join(e.encoder, pcm, e.out[:n]), at, len(pcm), lost, marker, s.now)
+			mine := p
+			k.join(e.encoder, &mine)
+			k.direct(s, &mine, s.now)
 		}
 	}
+}
+
+// ready makes sure that there is an encoder.
+func (e *encoding) ready(r *rendition) bool {
+	if e.encoder == nil {
+		var err error
+		if e.encoder, err = transcode.NewEncoder(r.codec, r.rateHz, r.opus); err != nil {
+			return false
+		}
+	}
+	return true
 }

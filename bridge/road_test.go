@@ -42,6 +42,7 @@ type voice struct {
 	codec   media.Codec
 	freq    float64
 	samples int // per packet
+	rateHz  int
 	enc     transcode.Encoder
 	n       int // samples made
 	seq     uint16
@@ -50,22 +51,38 @@ type voice struct {
 
 func newVoice(t *testing.T, p *Participant, codec media.Codec, freq float64, samples int) *voice {
 	t.Helper()
+	return newVoiceAt(t, p, codec, freq, samples, 8000)
+}
+
+func newVoiceAt(t *testing.T, p *Participant, codec media.Codec, freq float64, samples, rateHz int) *voice {
+	t.Helper()
 	s, err := p.Publish(TrackSpec{ID: "voice", Codec: codec})
 	if err != nil {
 		t.Fatal(err)
 	}
-	enc, err := transcode.NewEncoder(codec, 8000, transcode.DefaultOpus())
+	v := &voice{t: t, src: s, freq: freq, seq: 65533, ts: math.MaxUint32 - 900}
+	v.recode(codec, samples, rateHz)
+	return v
+}
+
+// recode makes the voice go on in another codec.
+func (v *voice) recode(codec media.Codec, samples, rateHz int) {
+	v.t.Helper()
+	enc, err := transcode.NewEncoder(codec, rateHz, transcode.DefaultOpus())
 	if err != nil {
-		t.Fatal(err)
+		v.t.Fatal(err)
 	}
-	t.Cleanup(enc.Close)
-	return &voice{t: t, src: s, codec: codec, freq: freq, samples: samples, enc: enc, seq: 65533, ts: math.MaxUint32 - 900}
+	v.t.Cleanup(enc.Close)
+	if v.rateHz > 0 {
+		v.n = v.n * rateHz / v.rateHz
+	}
+	v.codec, v.samples, v.rateHz, v.enc = codec, samples, rateHz, enc
 }
 
 func (v *voice) next() *media.Packet {
 	pcm := make([]int16, v.samples)
 	for i := range pcm {
-		pcm[i] = int16(6000 * math.Sin(2*math.Pi*v.freq*float64(v.n+i)/8000))
+		pcm[i] = int16(6000 * math.Sin(2*math.Pi*v.freq*float64(v.n+i)/float64(v.rateHz)))
 	}
 	out := make([]byte, transcode.MaxPayload)
 	n, err := v.enc.Encode(pcm, out)
@@ -75,12 +92,12 @@ func (v *voice) next() *media.Packet {
 	p := &media.Packet{Codec: v.codec, SequenceNumber: v.seq, Timestamp: v.ts, Payload: out[:n], Arrived: time.Now()}
 	v.n += v.samples
 	v.seq++
-	v.ts += uint32(v.samples * v.codec.ClockRate() / 8000)
+	v.ts += uint32(v.samples * v.codec.ClockRate() / v.rateHz)
 	return p
 }
 
 func (v *voice) say(d time.Duration) {
-	step := time.Duration(v.samples) * time.Second / 8000
+	step := time.Duration(v.samples) * time.Second / time.Duration(v.rateHz)
 	for range int(d / step) {
 		v.src.Push(v.next())
 		time.Sleep(step)
@@ -90,22 +107,27 @@ func (v *voice) say(d time.Duration) {
 // decoded turns a stream back into sound by its timestamps, silence where packets miss.
 func decoded(t *testing.T, packets []media.Packet) []int16 {
 	t.Helper()
+	return decodedAt(t, packets, 8000)
+}
+
+func decodedAt(t *testing.T, packets []media.Packet, rateHz int) []int16 {
+	t.Helper()
 	var pcm []int16
 	if len(packets) == 0 {
 		return nil
 	}
-	dec, err := transcode.NewDecoder(packets[0].Codec, 8000)
+	dec, err := transcode.NewDecoder(packets[0].Codec, rateHz)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dec.Close()
 	first := packets[0].Timestamp
-	buf := make([]int16, 960)
+	buf := make([]int16, 1920)
 	for _, p := range packets {
 		if !p.Codec.Audio() {
 			continue
 		}
-		at := int(p.Timestamp-first) * 8000 / p.Codec.ClockRate()
+		at := int(p.Timestamp-first) * rateHz / p.Codec.ClockRate()
 		n, err := dec.Decode(p.Payload, buf)
 		if err != nil {
 			t.Fatal(err)
@@ -351,12 +373,7 @@ func TestAPhoneThatChangesItsLawIsHeardOn(t *testing.T) {
 		v.src.Forward(wires["a browser on Opus"], media.Opus, browser)
 		listener.Listen(wires["a phone on PCMU"], media.PCMU, 0)
 		v.say(time.Second)
-		enc, err := transcode.NewEncoder(media.PCMA, 8000, transcode.DefaultOpus())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer enc.Close()
-		v.codec, v.enc = media.PCMA, enc
+		v.recode(media.PCMA, 160, 8000)
 		v.say(time.Second)
 		for name, w := range wires {
 			p := w.all()

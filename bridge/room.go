@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -96,7 +97,7 @@ func (r *Room) rewireLocked() {
 		for _, s := range p.sources {
 			st.sources = append(st.sources, s)
 			for _, l := range r.members {
-				if s.codec.Audio() && hears(&l.seat, &p.seat) {
+				if s.Codec().Audio() && hears(&l.seat, &p.seat) {
 					for _, k := range l.sinks {
 						inputs[k] = append(inputs[k], s)
 					}
@@ -106,6 +107,7 @@ func (r *Room) rewireLocked() {
 	}
 	for k, in := range inputs {
 		k.setInputs(in)
+		k.wide.Store(slices.ContainsFunc(in, func(s *Source) bool { return wideband(s.Codec()) }))
 	}
 	for _, s := range st.sources {
 		s.fan.Store(r.fanLocked(s, inputs))
@@ -124,49 +126,53 @@ func (r *Room) phoneOfLocked(person string) bool {
 
 // fanLocked builds a source's fan-out.
 func (r *Room) fanLocked(s *Source, inputs map[*Sink][]*Source) *fanout {
-	f := &fanout{}
+	f := &fanout{codec: s.Codec()}
 	for _, l := range r.members {
 		for _, k := range l.forwards {
 			if k.driver.Load() != s || !l.receivesLocked(s) {
 				continue
 			}
-			switch form := k.form.Load(); {
-			case form.codec == s.codec && form.frame == 0:
+			// A phone may change its codec at any packet; its numbers need care then.
+			if form := k.form.Load(); form.codec == f.codec && form.frame == 0 && s.owner.spec.Kind != KindPhone {
 				f.forwards = append(f.forwards, k)
-			case form.frame > 0: // G.711, which a phone may change to its other law at any packet
-				f.listeners = append(f.listeners, k)
-				fallthrough
-			default:
-				f.subscribe(s, k)
-			}
-		}
-		for _, k := range l.sinks {
-			if !s.codec.Audio() || !hears(&l.seat, &s.owner.seat) {
 				continue
 			}
 			f.listeners = append(f.listeners, k)
-			if form := k.form.Load(); form.codec != s.codec || form.frame != 0 {
-				f.subscribe(s, k)
+			f.subscribe(s, k)
+		}
+		for _, k := range l.sinks {
+			if !f.codec.Audio() || !hears(&l.seat, &s.owner.seat) {
+				continue
 			}
-			f.sound = f.sound || len(inputs[k]) > 1
+			f.listeners = append(f.listeners, k)
+			f.subscribe(s, k)
+			if len(inputs[k]) > 1 {
+				f.sound = true
+				f.wide = f.wide || wideband(k.form.Load().codec)
+			}
 		}
 	}
 	f.sound = f.sound || len(f.renditions) > 0 || s.listened
 	return f
 }
 
-// subscribe adds a sink to the rendition that it shares with others of its kind.
+// subscribe adds a sink to the rendition that it shares with others of its kind,
+// unless every packet passes untouched.
 func (f *fanout) subscribe(s *Source, k *Sink) {
 	form := k.form.Load()
+	if form.codec == f.codec && form.frame == 0 {
+		return
+	}
+	f.wide = f.wide || wideband(form.codec)
+	key := renditionKey{form.codec, rateOf(form.codec, wideband(f.codec)), form.frame}
 	for _, r := range f.renditions {
-		if r.codec == form.codec && r.frame == form.frame {
+		if r.renditionKey == key {
 			r.sinks = append(r.sinks, k)
 			return
 		}
 	}
 	f.renditions = append(f.renditions, &rendition{
-		codec: form.codec, frame: form.frame, opus: k.opus, sinks: []*Sink{k},
-		state: s.encoding(renditionKey{form.codec, form.frame}),
+		renditionKey: key, opus: k.opus, sinks: []*Sink{k}, state: s.encoding(key),
 	})
 }
 
@@ -212,8 +218,9 @@ func (r *Room) watchSpeakers(st *stage, now time.Time) {
 
 // renditionKey tells renditions of one source apart.
 type renditionKey struct {
-	codec media.Codec
-	frame int
+	codec  media.Codec
+	rateHz int
+	frame  int // ticks per packet; 0: as the sound comes, cut into what Opus takes
 }
 
 // encoding returns the state of a rendition, the same one for the same key

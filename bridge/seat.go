@@ -38,7 +38,7 @@ func (p *Participant) remoteLoss() float64 {
 
 func (p *Participant) speakingLocked(now time.Time) bool {
 	for _, s := range p.sources {
-		if s.codec.Audio() && !p.seat.muted && s.level.speaking(now) {
+		if s.Codec().Audio() && !p.seat.muted && s.level.speaking(now) {
 			return true
 		}
 	}
@@ -61,8 +61,8 @@ func (p *Participant) recordLocked(now time.Time) ParticipantRecord {
 		Hears: []string{}, Tracks: []TrackRecord{}, Quality: p.quality.Load(),
 	}
 	for _, s := range p.sources {
-		rec.Tracks = append(rec.Tracks, TrackRecord{ID: s.id, Kind: kindOf(s.codec), Codec: s.codec.String()})
-		if s.codec.Audio() {
+		rec.Tracks = append(rec.Tracks, TrackRecord{ID: s.id, Kind: kindOf(s.Codec()), Codec: s.Codec().String()})
+		if s.Codec().Audio() {
 			rec.LevelDB = max(rec.LevelDB, s.level.read(now))
 		}
 	}

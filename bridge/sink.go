@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +14,7 @@ const (
 	singleFor = 2 * time.Second
 	// fillAfter is how long a phone's stream may be silent before the beat fills it.
 	fillAfter = 100 * time.Millisecond
-	// joinSamples is the length of the cross-fade where the road changes: 5 ms.
+	// joinSamples is the length of the cross-fade where the road changes: 5 ms, in ticks.
 	joinSamples = 40
 )
 
@@ -39,6 +38,7 @@ type Sink struct {
 	driver   atomic.Pointer[Source]    // whose packets drive the stream; nil: the beat, or nobody yet
 	joining  atomic.Bool               // the next direct packet is cross-faded
 	closed   atomic.Bool
+	wide     atomic.Bool // somebody among inputs has more than narrowband
 
 	mu      sync.Mutex // taken after any Source.mu
 	num     numbering
@@ -50,9 +50,9 @@ type Sink struct {
 	keypad  media.Keypad // keys that are sent as tones
 	playing *performance // what the gateway plays itself
 	relayed relayNumbers
-	tail    [joinSamples]int16 // what the mixed road would have sent next
-	silence []byte
-	fadePCM [longestPacket]int16
+	tail    tail              // what the mixed road would have sent next
+	g722    transcode.Encoder // of a G.722 stream, for every road; see rendition
+	fadePCM [2 * longestPacket]int16
 	fadeOut [longestPacket]byte
 
 	mix mixBuffer
@@ -65,53 +65,42 @@ const (
 	roadMixed
 )
 
-// form is how a Sink's packets look. It is immutable.
-type form struct {
-	codec   media.Codec
-	frame   int    // samples per packet; 0: as the sound comes
-	silence []byte // a packet of it, for G.711
-}
-
-func newForm(codec media.Codec, ptime time.Duration) *form {
-	f := &form{codec: codec}
-	if codec != media.PCMU && codec != media.PCMA {
-		return f
-	}
-	f.frame = media.FrameSamples
-	if ptime > 0 {
-		f.frame = max(80, int(ptime*media.NarrowbandHz/time.Second))
-	}
-	f.silence = bytes.Repeat([]byte{silenceByte(codec)}, f.frame)
-	return f
-}
-
 func newSink(l *Participant, w media.Writer, codec media.Codec, ptime time.Duration, fills bool) *Sink {
-	k := &Sink{listener: l, writer: w, fills: fills, opus: l.x.Opus, num: newNumbering(codec.ClockRate())}
-	k.form.Store(newForm(codec, ptime))
+	k := &Sink{listener: l, writer: w, fills: fills, opus: l.x.Opus, num: newNumbering(codec.ClockRate()), tail: tail{times: 1}}
+	k.reformLocked(newForm(codec, ptime))
 	k.inputs.Store(&[]*Source{})
 	return k
 }
 
-// Recode changes codec and packet length of the stream, after a re-INVITE. The
-// RTP clock must stay the same.
+// Recode changes codec and packet length of the stream, after a re-INVITE. Where
+// the RTP clock changes with it, timestamps go on from the last one by the new
+// clock.
 func (k *Sink) Recode(codec media.Codec, ptime time.Duration) {
 	next := newForm(codec, ptime)
 	if now := k.form.Load(); now.codec == next.codec && now.frame == next.frame {
 		return
 	}
 	k.listener.x.change(func(*change) {
-		k.form.Store(next)
+		k.mu.Lock()
+		k.reformLocked(next)
+		k.mu.Unlock()
 		k.mix.release()
 		k.listener.room.rewireLocked()
 	})
 }
 
-func silenceByte(codec media.Codec) byte {
-	if codec == media.PCMA {
-		return 0xD5
+// reformLocked puts a form into force.
+func (k *Sink) reformLocked(f *form) {
+	k.g722 = nil
+	if f.codec == media.G722 {
+		k.g722, _ = transcode.NewEncoder(media.G722, media.WidebandHz, k.opus)
 	}
-	return 0xFF
+	k.num.reclock(f.codec.ClockRate())
+	k.form.Store(f)
 }
+
+// rateHz is the rate that sound is mixed at for this stream.
+func (k *Sink) rateHz() int { return rateOf(k.form.Load().codec, k.wide.Load()) }
 
 // Close ends the stream. Nothing is written after it returned.
 func (k *Sink) Close() {
@@ -169,24 +158,45 @@ func (k *Sink) hears(s *Source) bool {
 	return false
 }
 
-// passes reports whether payloads of codec with so many samples may go through untouched.
-func (k *Sink) passes(codec media.Codec, samples int) bool {
+// passes reports whether payloads of codec with so many ticks may go through untouched.
+func (k *Sink) passes(codec media.Codec, ticks int) bool {
 	f := k.form.Load()
-	return f.codec == codec && (f.frame == 0 || f.frame == samples) && !k.joining.Load()
+	return f.codec == codec && (f.frame == 0 || f.frame == ticks) && !k.joining.Load()
 }
 
-// direct sends what one packet of s became; at and samples count narrowband samples.
-func (k *Sink) direct(s *Source, payload []byte, at int64, samples, lost int, marker bool, now time.Time) {
+// portion is what one packet of a source became for its sinks.
+type portion struct {
+	codec   media.Codec
+	payload []byte  // nil for G.722 that is still to be encoded
+	pcm     []int16 // the same as sound; nil for a payload that passes untouched
+	at      int64   // position on the source's timeline, in ticks
+	ticks   int
+	lost    int // packets missing before it
+	marker  bool
+}
+
+// direct sends a portion of s.
+func (k *Sink) direct(s *Source, p *portion, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.driver.Load() != s || k.keys.sending() || k.performs() || k.closed.Load() {
+	if k.driver.Load() != s || k.keys.sending() || k.performs() || k.closed.Load() || k.form.Load().codec != p.codec {
 		return
 	}
 	scale := k.num.rate / media.NarrowbandHz
-	if p, ok := k.num.follow(s, now, at*scale, int64(samples)*scale, lost, marker); ok {
-		k.filling = false
-		k.write(p, k.form.Load().codec, payload)
+	place, ok := k.num.follow(s, now, p.at*scale, int64(p.ticks)*scale, p.lost, p.marker)
+	if !ok {
+		return
 	}
+	payload := p.payload
+	if payload == nil {
+		n, err := k.g722.Encode(p.pcm, k.fadeOut[:])
+		if err != nil {
+			return
+		}
+		payload = k.fadeOut[:n]
+	}
+	k.filling = false
+	k.write(place, p.codec, payload)
 }
 
 func (k *Sink) write(p place, codec media.Codec, payload []byte) {
@@ -195,22 +205,22 @@ func (k *Sink) write(p place, codec media.Codec, payload []byte) {
 }
 
 // join cross-fades the first direct packet after the mixed road with what that
-// road would have sent. The payload comes back as it is when there is nothing to join.
-func (k *Sink) join(e transcode.Encoder, pcm []int16, payload []byte) []byte {
-	if !k.joining.Swap(false) || k.form.Load().frame == 0 || len(pcm) < joinSamples {
-		return payload
+// road would have sent. The portion stays as it is when there is nothing to join.
+func (k *Sink) join(e transcode.Encoder, p *portion) {
+	if !k.joining.Swap(false) || k.form.Load().frame == 0 || len(p.pcm) < joinSamples {
+		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	faded := k.fadePCM[:copy(k.fadePCM[:], pcm)]
-	for i, old := range k.tail {
-		faded[i] = int16((int(old)*(joinSamples-i) + int(faded[i])*i) / joinSamples)
+	faded := k.fadePCM[:copy(k.fadePCM[:], p.pcm)]
+	k.tail.fade(faded, len(faded)/p.ticks)
+	if p.payload == nil {
+		p.pcm = faded
+		return
 	}
-	n, err := e.Encode(faded, k.fadeOut[:])
-	if err != nil {
-		return payload
+	if n, err := e.Encode(faded, k.fadeOut[:]); err == nil {
+		p.payload = k.fadeOut[:n]
 	}
-	return k.fadeOut[:n]
 }
 
 // tick is the sink's share of a beat.
@@ -240,12 +250,29 @@ func (k *Sink) tick(now time.Time, beat uint64) {
 // fill keeps a phone's stream alive while nobody drives it.
 func (k *Sink) fill(now time.Time) {
 	quiet, f := now.Sub(k.num.at), k.form.Load()
-	frame := time.Duration(f.frame) * time.Second / media.NarrowbandHz
+	frame := time.Duration(f.pace) * time.Second / media.NarrowbandHz
 	if k.num.begun && (quiet < frame-5*time.Millisecond || !k.filling && quiet < fillAfter) {
 		return
 	}
 	k.filling = true
-	k.write(k.num.fill(now, int64(f.frame)), f.codec, f.silence)
+	k.write(k.num.fill(now, k.paceLength(f)), f.codec, k.quiet(f))
+}
+
+// quiet is a packet of silence. k.mu is held.
+func (k *Sink) quiet(f *form) []byte {
+	if f.codec != media.G722 {
+		return f.silence
+	}
+	pcm := k.fadePCM[:f.pace*2]
+	clear(pcm)
+	n, _ := k.g722.Encode(pcm, k.fadeOut[:])
+	return k.fadeOut[:n]
+}
+
+// paceLength is the length of a packet that the gateway makes itself, in units of
+// the stream's clock.
+func (k *Sink) paceLength(f *form) int64 {
+	return int64(f.pace) * k.num.rate / media.NarrowbandHz
 }
 
 // tickMixed mixes, and goes back to direct when one source has been alone for long enough.
@@ -253,13 +280,12 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 	k.mix.mu.Lock()
 	defer k.mix.mu.Unlock()
 	active, last := 0, (*Source)(nil)
-	k.mix.clear()
+	rateHz := k.rateHz()
+	k.mix.clear(rateHz)
 	for _, s := range *k.inputs.Load() {
-		if s.codec.Audio() {
-			k.mix.add(s.beatFrame(beat))
-			if s.active(now) {
-				active, last = active+1, s
-			}
+		k.mix.add(s.beatFrame(beat, rateHz))
+		if s.active(now) {
+			active, last = active+1, s
 		}
 	}
 	frame := k.mix.limited()
@@ -268,43 +294,55 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 	} else if k.single.IsZero() {
 		k.single = now
 	}
-	k.sendFrame(frame, now, func() bool { return k.mixing && !k.performs() })
+	k.sendFrame(frame, rateHz, now, func() bool { return k.mixing && !k.performs() })
 	if !k.single.IsZero() && now.Sub(k.single) >= singleFor {
 		k.leaveMixed(last)
 	}
 }
 
 func (k *Sink) leaveMixed(last *Source) {
-	var tail [joinSamples]int16
+	next := tail{times: 1}
 	if last != nil {
 		last.drain()
-		last.peek(tail[:])
+		next = last.peek()
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.mixing, k.single, k.tail = false, time.Time{}, tail
+	k.mixing, k.single, k.tail = false, time.Time{}, next
 	k.joining.Store(last != nil && k.form.Load().frame > 0)
 	k.mix.n = 0
 }
 
 // sendFrame encodes and sends one beat's sound, unless the road has changed
 // meanwhile: still is asked with k.mu held.
-func (k *Sink) sendFrame(frame []int16, now time.Time, still func() bool) {
+func (k *Sink) sendFrame(frame []int16, rateHz int, now time.Time, still func() bool) {
 	f := k.form.Load()
-	for _, pcm := range k.mix.gather(frame, f.frame) {
-		payload, err := k.mix.encode(f.codec, k.opus, pcm)
-		if err != nil {
-			return
+	for _, pcm := range k.mix.gather(frame, f.frame*times(rateHz)) {
+		payload, err := []byte(nil), error(nil)
+		if f.codec != media.G722 {
+			payload, err = k.mix.encode(f.codec, rateHz, k.opus, pcm)
 		}
 		k.mu.Lock()
-		if !k.closed.Load() && !k.keys.sending() && still() {
-			length := int64(len(pcm)) * k.num.rate / media.NarrowbandHz
-			late := now.Sub(k.num.at) > beatStall
-			k.filling = false
-			k.write(k.num.beat(now, length, late), f.codec, payload)
+		if err == nil && k.form.Load() == f && !k.closed.Load() && !k.keys.sending() && still() {
+			k.sendPaced(f, payload, pcm, rateHz, now)
 		}
 		k.mu.Unlock()
 	}
+}
+
+// sendPaced numbers and writes a packet of the beat's. k.mu is held.
+func (k *Sink) sendPaced(f *form, payload []byte, pcm []int16, rateHz int, now time.Time) {
+	if f.codec == media.G722 {
+		n, err := k.g722.Encode(pcm, k.fadeOut[:])
+		if err != nil {
+			return
+		}
+		payload = k.fadeOut[:n]
+	}
+	length := int64(len(pcm)) * k.num.rate / int64(rateHz)
+	late := now.Sub(k.num.at) > beatStall
+	k.filling = false
+	k.write(k.num.beat(now, length, late), f.codec, payload)
 }
 
 // SendDigits queues keys, 0-9 * # A-D, to be sent as telephone-events of 100 ms
@@ -322,7 +360,7 @@ func (k *Sink) tickKeys(now time.Time) {
 	step, ok := k.keys.next()
 	if !ok { // a pause between keys
 		f := k.form.Load()
-		k.write(k.num.beat(now, int64(f.frame), false), f.codec, f.silence)
+		k.write(k.num.beat(now, k.paceLength(f), false), f.codec, k.quiet(f))
 		return
 	}
 	k.keys.write(k, step, now)

@@ -17,9 +17,10 @@ const (
 	// reorderMost how many wait: the next packet but one ends it.
 	reorderWait = 30 * time.Millisecond
 	reorderMost = 2
-	// longestMend is the longest gap that is filled; longer ones stay silent.
+	// longestMend is the longest gap that is filled, in ticks; longer ones stay silent.
 	longestMend = 60 * time.Millisecond * media.NarrowbandHz / time.Second
-	// longestPacket bounds a packet's sound: Opus' 120 ms, in samples.
+	// longestPacket bounds a packet's sound: Opus' 120 ms, in ticks. At 16 kHz it
+	// is twice as many samples.
 	longestPacket = 960
 )
 
@@ -33,7 +34,7 @@ type TrackSpec struct {
 // Source is one published track. [Source.Push] is the way in for its packets.
 type Source struct {
 	id       string
-	codec    media.Codec
+	codec    atomic.Uint32 // media.Codec; set with Exchange.mu held
 	owner    *Participant
 	keyframe func()
 
@@ -46,25 +47,28 @@ type Source struct {
 
 	mu      sync.Mutex // one packet at a time; taken before any Sink.mu
 	order   *rtp.Reorder
-	clock   unwrap
+	clock   timeline
 	decoder transcode.Decoder // made when somebody needs sound rather than payloads
 	decodes media.Codec       // what it decodes
-	next    int64             // position in samples where the last decoded sound ended
+	rateHz  int               // and at which rate
+	next    int64             // position in ticks where the last decoded sound ended
 	playout playout
 	now     time.Time
-	// encodings are the encoders of this source's renditions, by codec and packet length.
+	// encodings are the encoders of this source's renditions, by codec, rate and packet length.
 	encodings map[renditionKey]*encoding
-	packet    int         // samples in the packet under way
+	packet    int         // ticks in the packet under way
 	coding    media.Codec // and its codec: a phone may change it at any packet
 	ear       *ear        // listens for keys; nil: nobody asked
-	pcm       [longestPacket]int16
+	pcm       [2 * longestPacket]int16
+	convert   converter
 
-	frame     [media.FrameSamples]int16 // this beat's sound; the beat's alone
-	frameBeat uint64
+	beat beatSound
 }
 
 // fanout says who gets a source's packets. It is immutable.
 type fanout struct {
+	codec      media.Codec  // of the source
+	wide       bool         // Opus is decoded at 16 kHz, for somebody who hears it
 	forwards   []*Sink      // the same payload, packet by packet
 	listeners  []*Sink      // choose between direct and mixed by themselves
 	renditions []*rendition // other codecs, for listeners and forwards
@@ -72,8 +76,10 @@ type fanout struct {
 }
 
 func newSource(owner *Participant, t TrackSpec) *Source {
-	s := &Source{id: t.ID, codec: t.Codec, owner: owner, keyframe: t.RequestKeyframe, order: rtp.NewReorder(reorderMost, reorderWait)}
-	s.fan.Store(&fanout{})
+	s := &Source{id: t.ID, owner: owner, keyframe: t.RequestKeyframe, order: rtp.NewReorder(reorderMost, reorderWait)}
+	s.codec.Store(uint32(t.Codec))
+	s.playout.times = 1
+	s.fan.Store(&fanout{codec: t.Codec})
 	return s
 }
 
@@ -81,7 +87,20 @@ func newSource(owner *Participant, t TrackSpec) *Source {
 func (s *Source) ID() string { return s.id }
 
 // Codec returns what the packets are encoded in.
-func (s *Source) Codec() media.Codec { return s.codec }
+func (s *Source) Codec() media.Codec { return media.Codec(s.codec.Load()) }
+
+// Recode says that the packets' codec changes, after a re-INVITE. Packets of
+// either kind are heard before and after it.
+func (s *Source) Recode(codec media.Codec) {
+	s.owner.x.change(func(c *change) {
+		if s.Codec() == codec || !codec.Audio() {
+			return
+		}
+		s.codec.Store(uint32(codec))
+		s.owner.room.rewireLocked()
+		c.changed(s.owner.room)
+	})
+}
 
 // Participant returns who publishes the track.
 func (s *Source) Participant() *Participant { return s.owner }
@@ -102,7 +121,7 @@ func (s *Source) Close() { s.owner.unpublish(s) }
 func (s *Source) Push(p *media.Packet) {
 	s.heard.Store(p.Arrived.UnixNano())
 	f := s.fan.Load()
-	if p.Codec == s.codec {
+	if p.Codec == f.codec {
 		for _, k := range f.forwards {
 			k.relay(s, p)
 		}
@@ -133,31 +152,30 @@ func (s *Source) active(now time.Time) bool {
 
 // inOrder carries the next packet in sequence; lost packets are missing before it.
 func (s *Source) inOrder(p *media.Packet, lost int) {
-	if !p.Codec.Audio() || p.Codec.ClockRate() != s.codec.ClockRate() {
+	if !p.Codec.Audio() {
 		return
 	}
-	samples, err := transcode.Samples(p.Codec, p.Payload, media.NarrowbandHz)
-	if err != nil || samples > longestPacket {
+	ticks, err := transcode.Samples(p.Codec, p.Payload, media.NarrowbandHz)
+	if err != nil || ticks > longestPacket {
 		return
 	}
 	f := s.fan.Load()
-	s.packet, s.coding = samples, p.Codec
-	ticks := s.clock.next(p.Timestamp)
-	at := ticks * media.NarrowbandHz / int64(s.codec.ClockRate())
+	s.packet, s.coding = ticks, p.Codec
+	at := s.clock.place(p.Timestamp, p.Codec.ClockRate(), ticks)
 	mixed := false
 	for _, k := range f.listeners {
 		switch k.road(s, s.now) {
 		case roadMixed:
 			mixed = true
 		case roadDirect:
-			if k.passes(p.Codec, samples) {
-				k.direct(s, p.Payload, at, samples, lost, p.Marker, s.now)
+			if k.passes(p.Codec, ticks) {
+				k.direct(s, &portion{codec: p.Codec, payload: p.Payload, at: at, ticks: ticks, lost: lost, marker: p.Marker}, s.now)
 			}
 		}
 	}
 	if f.sound {
 		s.open(mixed)
-		s.decode(f, p, at, samples, lost)
+		s.decode(f, p, at, ticks, lost)
 	}
 }
 
@@ -171,8 +189,8 @@ func (s *Source) open(mixed bool) {
 }
 
 // decode makes sound of a packet, mends the gap before it, and sends both on.
-func (s *Source) decode(f *fanout, p *media.Packet, at int64, samples, lost int) {
-	if !s.ready(p.Codec, at) {
+func (s *Source) decode(f *fanout, p *media.Packet, at int64, ticks, lost int) {
+	if !s.ready(p.Codec, rateOf(p.Codec, f.wide), at) {
 		return
 	}
 	if gap := at - s.next; lost > 0 && gap > 0 {
@@ -180,22 +198,25 @@ func (s *Source) decode(f *fanout, p *media.Packet, at int64, samples, lost int)
 	}
 	n, err := s.decoder.Decode(p.Payload, s.pcm[:])
 	if err != nil {
-		if n, err = s.decoder.Conceal(s.pcm[:samples]); err != nil {
+		if n, err = s.decoder.Conceal(s.pcm[:ticks*times(s.rateHz)]); err != nil {
 			return
 		}
 	}
 	s.level.measure(s.pcm[:n], s.now)
-	s.ear.hear(s.pcm[:n])
-	s.deliver(f, sound{pcm: s.pcm[:n], at: at, lost: lost, marker: p.Marker})
-	s.next = at + int64(n)
+	d := sound{pcm: s.pcm[:n], rateHz: s.rateHz, at: at, lost: lost, marker: p.Marker}
+	if s.ear != nil {
+		s.ear.hear(s.convert.at(&d, media.NarrowbandHz))
+	}
+	s.deliver(f, &d)
+	s.next = at + int64(n/times(s.rateHz))
 }
 
 // ready makes sure that there is a decoder for codec.
-func (s *Source) ready(codec media.Codec, at int64) bool {
-	if s.decoder != nil && s.decodes == codec {
+func (s *Source) ready(codec media.Codec, rateHz int, at int64) bool {
+	if s.decoder != nil && s.decodes == codec && s.rateHz == rateHz {
 		return true
 	}
-	d, err := transcode.NewDecoder(codec, media.NarrowbandHz)
+	d, err := transcode.NewDecoder(codec, rateHz)
 	if err != nil {
 		return false
 	}
@@ -204,17 +225,17 @@ func (s *Source) ready(codec media.Codec, at int64) bool {
 	} else {
 		s.next = at
 	}
-	s.decoder, s.decodes = d, codec
+	s.decoder, s.decodes, s.rateHz = d, codec, rateHz
 	return true
 }
 
-// mend makes up the last gap samples before position at: from the redundancy in
+// mend makes up the last gap ticks before position at: from the redundancy in
 // the next payload where there is some, else by concealment.
 func (s *Source) mend(f *fanout, next []byte, at int64, gap int) {
 	const step = media.FrameSamples
 	for left := gap; left > 0; {
 		n := min(left, step)
-		pcm, err := s.pcm[:n], error(nil)
+		pcm, err := s.pcm[:n*times(s.rateHz)], error(nil)
 		if left == n {
 			_, err = s.decoder.Recover(next, pcm)
 		} else {
@@ -223,38 +244,40 @@ func (s *Source) mend(f *fanout, next []byte, at int64, gap int) {
 		if err != nil {
 			return
 		}
-		s.deliver(f, sound{pcm: pcm, at: at - int64(left), made: true})
+		s.deliver(f, &sound{pcm: pcm, rateHz: s.rateHz, at: at - int64(left), made: true})
 		left -= n
 	}
 }
 
-// sound is decoded narrowband sound on its way from a Source.
-type sound struct {
-	pcm    []int16
-	at     int64 // position on the source's timeline, in samples
-	lost   int   // packets missing before it
-	made   bool  // made up for a lost packet
-	marker bool
-}
-
-func (s *Source) deliver(f *fanout, d sound) {
-	s.playout.put(d.at, d.pcm)
+func (s *Source) deliver(f *fanout, d *sound) {
+	s.playout.put(d.at, d.pcm, times(d.rateHz))
 	for _, r := range f.renditions {
 		r.push(s, d)
 	}
 }
 
-// beatFrame returns the source's next 20 ms for the mixed road, the same for
-// every sink within one beat.
-func (s *Source) beatFrame(beat uint64) []int16 {
-	if s.frameBeat != beat {
-		s.frameBeat = beat
+// beatSound is a source's 20 ms for the mixed road. It is the beat's alone.
+type beatSound struct {
+	number  uint64
+	frame   [2 * media.FrameSamples]int16
+	sound   sound
+	convert converter
+}
+
+// beatFrame returns the source's next 20 ms for the mixed road at a rate, the
+// same for every sink within one beat.
+func (s *Source) beatFrame(beat uint64, rateHz int) []int16 {
+	b := &s.beat
+	if b.number != beat {
+		b.number = beat
 		s.mu.Lock()
+		frame := b.frame[:media.FrameSamples*s.playout.times]
 		s.playout.start()
-		s.playout.take(s.frame[:])
+		s.playout.take(frame)
+		b.sound = sound{pcm: frame, rateHz: media.NarrowbandHz * s.playout.times, at: int64(beat) * media.FrameSamples}
 		s.mu.Unlock()
 	}
-	return s.frame[:]
+	return b.convert.at(&b.sound, rateHz)
 }
 
 // release gives codec state back when the track is gone.
@@ -271,19 +294,32 @@ func (s *Source) release() {
 	s.encodings = nil
 }
 
-// unwrap turns 32-bit timestamps into positions that do not wrap.
-type unwrap struct {
-	last  int64
-	begun bool
+// timeline turns 32-bit timestamps into positions in ticks that do not wrap. A
+// codec with another clock goes on where the last packet ended.
+type timeline struct {
+	rateHz int64
+	last   int64
+	shift  int64 // position minus the clock's ticks
+	end    int64 // of the last packet
+	begun  bool
 }
 
-func (u *unwrap) next(ts uint32) int64 {
-	if !u.begun {
-		u.last, u.begun = int64(ts), true
-		return u.last
+// place is the position of a packet that lasts so many ticks.
+func (t *timeline) place(ts uint32, rateHz, ticks int) int64 {
+	rate := int64(rateHz)
+	switch {
+	case !t.begun:
+		t.last = int64(ts)
+	case t.rateHz != rate:
+		t.last = int64(ts)
+		t.shift = t.end - t.last*media.NarrowbandHz/rate
+	default:
+		t.last += int64(int32(ts - uint32(t.last)))
 	}
-	u.last += int64(int32(ts - uint32(u.last)))
-	return u.last
+	t.rateHz, t.begun = rate, true
+	at := t.last*media.NarrowbandHz/rate + t.shift
+	t.end = at + int64(ticks)
+	return at
 }
 
 // drain makes the jitter buffer as shallow as it can be, before the road goes
@@ -291,14 +327,16 @@ func (u *unwrap) next(ts uint32) int64 {
 func (s *Source) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.playout.open && s.playout.depth() > 2*joinSamples {
-		s.playout.cut(s.playout.depth() - 2*joinSamples)
+	if spare := 2 * joinSamples * s.playout.times; s.playout.open && s.playout.depth() > spare {
+		s.playout.cut(s.playout.depth() - spare)
 	}
 }
 
-// peek copies the next sound of the jitter buffer, or its continuation.
-func (s *Source) peek(pcm []int16) {
+// peek returns the next 5 ms of the jitter buffer, or its continuation.
+func (s *Source) peek() (t tail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.playout.peek(pcm)
+	t.times = s.playout.times
+	s.playout.peek(t.pcm[:joinSamples*t.times])
+	return t
 }
