@@ -278,6 +278,8 @@ func FuzzSDP(f *testing.F) {
 	f.Add([]byte(sampleSDP("127.0.0.1", 4000, "")))
 	f.Add([]byte(sampleSDP("0.0.0.0", 0, "m=audio 4000/2 RTP/AVP 0 96\r\na=rtpmap:96 PCMA/8000\r\na=ptime:20\r\na=rtcp:1 IN IP4 1.2.3.4\r\na=inactive\r\n")))
 	f.Add([]byte(sampleSDP("::1", 0, "b=AS:64\r\nm=audio 4000 RTP/AVP 0\r\nc=IN IP6 ::2/3\r\nm=video 0 RTP/AVP 31\r\n")))
+	f.Add([]byte(sampleSDP("127.0.0.1", 0, "m=audio 4000 RTP/SAVP 0 9\r\na="+line80+"\r\na=rtcp-mux\r\n")))
+	f.Add([]byte(sampleSDP("127.0.0.1", 0, "m=audio 4000 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 opus/48000/2\r\na="+finger+"\r\na=setup:actpass\r\n")))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		d, err := Parse(body)
 		if err != nil {
@@ -287,6 +289,7 @@ func FuzzSDP(f *testing.F) {
 			return
 		}
 		n := newTestNegotiation("127.0.0.1")
+		n.SRTP, n.Fingerprint = Optional, ourPrint
 		out, a, err := n.Answer(d)
 		if err != nil {
 			return
