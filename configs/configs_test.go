@@ -14,9 +14,17 @@ import (
 
 // settings are the keys that roomline.yaml may hold beside a dial plan.
 var settings = []string{
-	"data", "database-url", "http", "public-url", "tls-cert", "tls-key", "acme", "sip", "rtp-ports",
+	"data", "database-url", "http", "public-url", "tls-cert", "tls-key", "acme", "sip", "sip-tls", "sip-tls-cert", "sip-tls-key", "sip-tls-ca", "rtp-ports",
 	"webrtc-udp", "webrtc-tcp", "turn", "turn-secret", "public-ip", "admin-key", "metrics",
 	"opus-complexity", "opus-bitrate", "media-timeout", "drain",
+}
+
+// set is the environment of all samples.
+func set(name string) string {
+	if strings.HasSuffix(name, "_PIN") {
+		return "4711"
+	}
+	return "set"
 }
 
 func TestEverySampleIsLoaded(t *testing.T) {
@@ -28,8 +36,11 @@ func TestEverySampleIsLoaded(t *testing.T) {
 		if file == "roomline.yaml" {
 			continue
 		}
-		if _, err := dialplan.Parse(read(t, file), func(string) string { return "set" }); err != nil {
+		p, err := dialplan.Parse(read(t, file), set)
+		if err != nil {
 			t.Errorf("%s: %v", file, err)
+		} else if problems := p.Check(); len(problems) > 0 {
+			t.Errorf("%s: %v", file, problems)
 		}
 	}
 }
@@ -68,7 +79,7 @@ func TestTheSmallestTrunkHasTenLinesAtMost(t *testing.T) {
 }
 
 func TestTheDialPlanDoesWhatItsCommentsSay(t *testing.T) {
-	p, err := dialplan.Parse(read(t, "dialplan.yaml"), func(string) string { return "set" })
+	p, err := dialplan.Parse(read(t, "dialplan.yaml"), set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,8 +91,11 @@ func TestTheDialPlanDoesWhatItsCommentsSay(t *testing.T) {
 		{dialplan.Query{Trunk: "carrier", To: "911", From: "+19005551234"}, "sos-{{call.id}}"},
 		{dialplan.Query{Trunk: "carrier", To: "+15551230000", At: noon}, "sales"},
 		{dialplan.Query{Trunk: "carrier", To: "+15551230000", At: noon.Add(12 * time.Hour)}, "front-desk"},
+		{dialplan.Query{Trunk: "carrier", To: "+15551230000", At: time.Date(2026, 11, 26, 16, 0, 0, 0, time.UTC)}, "front-desk"},
 		{dialplan.Query{Trunk: "carrier", To: "15551230001", At: noon}, "support"},
+		{dialplan.Query{Trunk: "carrier", To: "+15551230003", At: noon}, "meeting"},
 		{dialplan.Query{Trunk: "pbx", To: "lobby", At: noon}, "lobby"},
+		{dialplan.Query{Trunk: "pbx", To: "lobby", Headers: map[string]string{"x-tenant": "blue"}}, "blue-{{call.to}}"},
 	} {
 		if d := p.Decide(c.q); d.Target.Room != c.want {
 			t.Errorf("%v: got %v", c.q, d)

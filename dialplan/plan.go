@@ -105,7 +105,9 @@ type Agent struct {
 // for a list of one. A pattern matches exactly, or by prefix when it ends in "*".
 type Patterns []string
 
-// Route is one rule. Every condition that is set must hold; the first route that matches wins.
+// Route is one rule. Every condition that is set must hold; the first route that
+// matches wins. To and From of calls coming in are compared as the trunk's
+// country writes them and as they came; of calls that leave only as they are dialled.
 type Route struct {
 	Name     string              `json:"name" yaml:"name"`
 	FromRoom bool                `json:"from_room,omitempty" yaml:"from_room,omitempty"` // calls that leave a room or the API; else calls that come in
