@@ -23,14 +23,14 @@ const (
 // sameRemote bounds the connections with one address of a peer.
 const sameRemote = 8
 
-// streams holds the open TCP and TLS connections and their bounds. When there
-// are too many, the least worthy one that has been silent for longest makes
-// room, so that thousands of slow peers keep nobody out.
+// streams holds the open TCP and TLS connections and their bound. When there are
+// too many, the least worthy one makes room: the oldest stranger from where most
+// strangers are, else the one that has been silent for longest. Thus thousands
+// of slow peers keep nobody out who says something.
 type streams struct {
-	guard     *guard
-	tap       tap
-	max       int
-	perSource int // of strangers
+	guard *guard
+	tap   tap
+	max   int
 
 	mu        sync.Mutex
 	queues    [worths]*list.List // of *stream, the one silent for longest in front
@@ -45,7 +45,7 @@ func newStreams(g *guard, max int, t tap) *streams {
 	if max <= 0 {
 		max = 1024
 	}
-	s := &streams{guard: g, tap: t, max: max, perSource: (max + 3) / 4, strangers: map[netip.Addr]int{}, byText: map[string]*stream{}}
+	s := &streams{guard: g, tap: t, max: max, strangers: map[netip.Addr]int{}, byText: map[string]*stream{}}
 	for i := range s.queues {
 		s.queues[i] = list.New()
 	}
@@ -65,9 +65,6 @@ func (s *streams) add(c net.Conn, f *face, transport string, w worth) (*stream, 
 	if !s.nameLocked(st) {
 		c.Close()
 		return nil, errors.New("there are too many connections with " + st.remote.String())
-	}
-	if w == stranger && s.strangers[sourceOf(st)] >= s.perSource {
-		s.dropOldestOfLocked(sourceOf(st))
 	}
 	for s.sizeLocked() >= s.max {
 		s.dropLeastLocked()
@@ -143,19 +140,18 @@ func (s *streams) dequeueLocked(st *stream) {
 }
 
 func (s *streams) dropLeastLocked() {
-	for _, q := range s.queues {
-		if e := q.Front(); e != nil {
-			s.dropLocked(e.Value.(*stream))
-			return
+	most, crowd := netip.Addr{}, 1
+	for source, n := range s.strangers {
+		if n > crowd {
+			most, crowd = source, n
 		}
 	}
-}
-
-func (s *streams) dropOldestOfLocked(source netip.Addr) {
-	for e := s.queues[stranger].Front(); e != nil; e = e.Next() {
-		if st := e.Value.(*stream); sourceOf(st) == source {
-			s.dropLocked(st)
-			return
+	for _, q := range s.queues {
+		for e := q.Front(); e != nil; e = e.Next() {
+			if st := e.Value.(*stream); crowd == 1 || sourceOf(st) == most {
+				s.dropLocked(st)
+				return
+			}
 		}
 	}
 }

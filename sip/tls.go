@@ -110,12 +110,12 @@ func nameFault(leaf *x509.Certificate, host string) error {
 func handshakeError(err error) error {
 	var verified *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
-	var alert tls.AlertError
+	var alert *net.OpError // crypto/tls reports the peer's alerts as one
 	switch {
 	case errors.As(err, &plain):
 		return errors.New("the peer does not speak TLS on this port")
-	case errors.As(err, &alert):
-		return fmt.Errorf("the peer refused TLS: %w", err)
+	case errors.As(err, &alert) && alert.Op == "remote error":
+		return fmt.Errorf("the peer refused TLS: %w", alert.Err)
 	case errors.As(err, &verified):
 		return verified.Err
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):

@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,8 +11,12 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"net"
+	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,5 +144,194 @@ func TestTLSPeerIsVerified(t *testing.T) {
 				t.Errorf("said %q", e.Reason)
 			}
 		})
+	}
+}
+
+// A certificate that changes while a call is up: the call stays, whoever
+// connects next sees the new one.
+func TestCertificateChangesUnderACall(t *testing.T) {
+	ca := newAuthority(t)
+	cert := hold(ca.issue(time.Now().Add(time.Hour), "127.0.0.1"))
+	a, b := startAgent(t, ca.shows(cert)), startAgent(t, ca.shows(cert))
+	out := a.dial(bridge.DialSpec{To: "lobby", Trunk: tlsTrunk(b)})
+	in := b.incoming()
+	if err := in.Answer(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, out, bridge.LineAnswered)
+	expect(t, in.Line, bridge.LineAnswered)
+	next := ca.issue(time.Now().Add(time.Hour), "127.0.0.1")
+	cert.Store(&next)
+	c, err := tls.Dial("tcp", b.TLSAddr().String(), &tls.Config{RootCAs: ca.pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if !bytes.Equal(c.ConnectionState().PeerCertificates[0].Raw, next.Certificate[0]) {
+		t.Error("the old certificate is shown")
+	}
+	if err := out.Hold(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	expect(t, in.Line, bridge.LineHeld)
+	in.End(bridge.CauseNormal, "")
+	expectEnd(t, out, bridge.CauseNormal)
+}
+
+// In-dialog requests find a new connection when theirs has broken.
+func TestBrokenTLSConnectionIsOpenedAnew(t *testing.T) {
+	ca := newAuthority(t)
+	cert := hold(ca.issue(time.Now().Add(time.Hour), "sip:pbx.example.com"))
+	a, b := startAgent(t, ca.shows(cert)), startAgent(t, ca.shows(cert))
+	trunk := tlsTrunk(b)
+	trunk.Outbound.Servers = []string{"pbx.example.com:" + strconv.Itoa(int(b.TLSAddr().Port()))}
+	a.names.resolver = loopbackNames{}
+	out := a.dial(bridge.DialSpec{To: "lobby", Trunk: trunk})
+	in := b.incoming()
+	if err := in.Answer(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, out, bridge.LineAnswered)
+	expect(t, in.Line, bridge.LineAnswered)
+	a.breakStreams(t)
+	if err := out.Hold(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	expect(t, in.Line, bridge.LineHeld)
+	out.End(bridge.CauseNormal, "")
+	expectEnd(t, in.Line, bridge.CauseNormal)
+}
+
+// breakStreams cuts every connection and returns when they are gone.
+func (a *agent) breakStreams(t *testing.T) {
+	t.Helper()
+	a.streams.mu.Lock()
+	for _, st := range a.streams.byText {
+		st.abort()
+	}
+	a.streams.mu.Unlock()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		a.streams.mu.Lock()
+		left := len(a.streams.byText)
+		a.streams.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatal("a broken connection is still there")
+}
+
+// loopbackNames resolves every name to 127.0.0.1.
+type loopbackNames struct{}
+
+func (loopbackNames) LookupSRV(context.Context, string, string, string) (string, []*net.SRV, error) {
+	return "", nil, &net.DNSError{IsNotFound: true}
+}
+
+func (loopbackNames) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return []netip.Addr{mustAddr("127.0.0.1")}, nil
+}
+
+func TestSIPSCallSaysSoInItsContact(t *testing.T) {
+	ca := newAuthority(t)
+	cert := hold(ca.issue(time.Now().Add(time.Hour), "127.0.0.1"))
+	var seen tape
+	b := startAgent(t, ca.shows(cert))
+	a := startAgent(t, func(c *Config) { ca.shows(cert)(c); c.Trace = seen.record })
+	out := a.dial(bridge.DialSpec{To: "sips:lobby@" + b.TLSAddr().String(), From: "alice"})
+	in := b.incoming()
+	if in.Transport != "tls" {
+		t.Errorf("came over %s", in.Transport)
+	}
+	if err := in.Answer(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, out, bridge.LineAnswered)
+	expect(t, in.Line, bridge.LineAnswered)
+	for _, l := range []bridge.Line{out, in.Line} {
+		if d := l.(*Line).dialog; !strings.HasPrefix(d.Contact, "sips:") || !strings.HasPrefix(d.Target, "sips:") {
+			t.Errorf("our Contact is %s, theirs %s", d.Contact, d.Target)
+		}
+	}
+	in.End(bridge.CauseNormal, "")
+	expectEnd(t, out, bridge.CauseNormal)
+	if !slices.ContainsFunc(seen.list, func(s string) bool {
+		return strings.HasPrefix(s, "tls to "+b.TLSAddr().String()) && strings.HasSuffix(s, ": ACK sips:lobby@"+b.TLSAddr().String()+" SIP/2.0")
+	}) {
+		t.Errorf("no ACK for a sips URI: %q", seen.list)
+	}
+}
+
+func TestSIPSIsRefusedWithoutTLS(t *testing.T) {
+	b := startAgent(t, nil)
+	w := newWire(t, b.Addr())
+	d := w.invite()
+	d.uri = "sips:lobby@127.0.0.1"
+	w.sendDraft(d)
+	if m := w.response(416, "INVITE"); !strings.Contains(m.phrase, "TLS") {
+		t.Errorf("said %q", m.phrase)
+	}
+}
+
+// Who is verified for one name is not for another at the same address.
+func TestConnectionIsOnlyUsedForTheNameItShowed(t *testing.T) {
+	ca := newAuthority(t)
+	cert := hold(ca.issue(time.Now().Add(time.Hour), "sip:one.example.com", "one.example.com"))
+	a, b := startAgent(t, ca.shows(cert)), startAgent(t, ca.shows(cert))
+	a.names.resolver = loopbackNames{}
+	trunk := func(host string) dialplan.Trunk {
+		t := tlsTrunk(b)
+		t.Outbound.Servers = []string{host + ":" + strconv.Itoa(int(b.TLSAddr().Port()))}
+		return t
+	}
+	for range 2 {
+		out := a.dial(bridge.DialSpec{To: "lobby", Trunk: trunk("one.example.com")})
+		b.incoming().End(bridge.CauseBusy, "")
+		expectEnd(t, out, bridge.CauseBusy)
+	}
+	if n := len(a.streams.byText); n != 1 {
+		t.Errorf("%d connections for one trunk", n)
+	}
+	out := a.dial(bridge.DialSpec{To: "lobby", Trunk: trunk("two.example.com")})
+	if e := expectEnd(t, out, bridge.CauseUnreachable); !strings.Contains(e.Reason, "is for one.example.com, sip:one.example.com, not for two.example.com") {
+		t.Errorf("said %q", e.Reason)
+	}
+}
+
+func TestWhatAnswersInsteadOfTLSIsSaidInWords(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer l.Close()
+	answers := make(chan string, 4)
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 4096))
+			c.Write([]byte(<-answers))
+			c.Close()
+		}
+	})
+	a := startAgent(t, nil)
+	for answer, words := range map[string]string{
+		"SIP/2.0 400 Bad Request\r\n\r\n": "does not speak TLS",
+		"":                                "closed the connection during the TLS handshake",
+		"\x15\x03\x03\x00\x02\x02\x28":    "refused TLS",
+	} {
+		answers <- answer
+		out := a.dial(bridge.DialSpec{To: "lobby", Trunk: dialplan.Trunk{Name: "plain",
+			Outbound: &dialplan.Outbound{Servers: []string{l.Addr().String()}, Transport: "tls"}}})
+		if e := expectEnd(t, out, bridge.CauseUnreachable); !strings.Contains(e.Reason, words) {
+			t.Errorf("%q: said %q", answer, e.Reason)
+		}
 	}
 }
