@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
@@ -198,4 +199,16 @@ func (a facedAddr) String() string {
 func faceIndex(source string) int {
 	port := source[strings.LastIndexByte(source, ':')+1:]
 	return len(port) - len(strings.TrimLeft(port, "0"))
+}
+
+// plainPort takes the zeros off the rport that sipgo wrote into a response.
+func plainPort(data []byte) []byte {
+	const mark = ";rport=0"
+	at := bytes.Index(data, []byte(mark))
+	if at < 0 || !bytes.HasPrefix(data, []byte("SIP/2.0 ")) {
+		return data
+	}
+	at += len(mark) - 1
+	digits := bytes.TrimLeft(data[at:], "0")
+	return append(append([]byte(nil), data[:at]...), digits...)
 }

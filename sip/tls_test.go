@@ -213,15 +213,18 @@ func (a *agent) breakStreams(t *testing.T) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for range 1000 {
-		a.streams.mu.Lock()
-		left := len(a.streams.byText)
-		a.streams.mu.Unlock()
-		if left == 0 {
+		if a.openStreams() == 0 {
 			return
 		}
 		<-tick.C
 	}
 	t.Fatal("a broken connection is still there")
+}
+
+func (a *agent) openStreams() int {
+	a.streams.mu.Lock()
+	defer a.streams.mu.Unlock()
+	return len(a.streams.byText)
 }
 
 // loopbackNames resolves every name to 127.0.0.1.
@@ -292,7 +295,7 @@ func TestConnectionIsOnlyUsedForTheNameItShowed(t *testing.T) {
 		b.incoming().End(bridge.CauseBusy, "")
 		expectEnd(t, out, bridge.CauseBusy)
 	}
-	if n := len(a.streams.byText); n != 1 {
+	if n := a.openStreams(); n != 1 {
 		t.Errorf("%d connections for one trunk", n)
 	}
 	out := a.dial(bridge.DialSpec{To: "lobby", Trunk: trunk("two.example.com")})

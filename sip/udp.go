@@ -197,7 +197,11 @@ func isNetworkError(err error) bool {
 
 // WriteTo sends a message; sipgo's own responses get our tag on the way.
 func (r *udpReader) WriteTo(b []byte, addr net.Addr) (int, error) {
-	if _, err := r.socket.write(r.socket.guard.retag(b), addr); err != nil {
+	out := r.socket.guard.retag(b)
+	if r.socket.face > 0 {
+		out = plainPort(out)
+	}
+	if _, err := r.socket.write(out, addr); err != nil {
 		return 0, err
 	}
 	return len(b), nil
