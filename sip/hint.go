@@ -2,7 +2,6 @@ package sip
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -18,22 +17,11 @@ import (
 // who set the trunk up.
 func hintOf(err error) string {
 	var dns *net.DNSError
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("the name %s does not exist in DNS: is it written right?", text.Printable(dns.Name, 128))
 	case errors.As(err, &dns):
 		return fmt.Sprintf("DNS does not answer for %s: does this machine have a working resolver?", text.Printable(dns.Name, 128))
-	case errors.As(err, &authority):
-		return "the server's certificate is signed by nobody known here: the carrier's CA must be trusted by this machine, or given by --sip-tls-ca"
-	case errors.As(err, &name):
-		return "the server's certificate is for another name: the trunk's server must be written as the name in the certificate"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the server's certificate has expired, or the clock of this machine is wrong"
-	case errors.As(err, &invalid):
-		return "the server's certificate cannot be used: " + text.Printable(invalid.Error(), 128)
 	case errors.Is(err, errCredentials):
 		return "the username or the password is wrong"
 	case errors.Is(err, errRefused), errors.Is(err, syscall.ECONNREFUSED):
@@ -46,6 +34,25 @@ func hintOf(err error) string {
 	return text.Printable(err.Error(), 200)
 }
 
+// hintOfTLS says what to do about a handshake that failed; the error says what is wrong.
+func hintOfTLS(err error) string {
+	words := err.Error()
+	for _, h := range []struct{ part, hint string }{
+		{"not trusted", "if the carrier has an authority of its own, give it with --sip-tls-ca; else somebody stands between"},
+		{"expired", "the carrier must renew it; or the clock of this machine is wrong"},
+		{"not valid before", "the clock of this machine is wrong, or the certificate is too new"},
+		{"the certificate is for", "write the trunk's server as a name that is in the certificate"},
+		{"names nobody", "write the trunk's server as a name that is in the certificate"},
+		{"does not speak TLS", "the port is another one, usually 5061, or the transport is tcp or udp"},
+		{"refused TLS", "the carrier may want a certificate of ours: give --sip-tls-cert and --sip-tls-key"},
+	} {
+		if strings.Contains(words, h.part) {
+			return h.hint
+		}
+	}
+	return "is it a SIP server that speaks TLS?"
+}
+
 func isTimeout(err error) bool {
 	var ne net.Error
 	return errors.As(err, &ne) && ne.Timeout()
@@ -54,9 +61,9 @@ func isTimeout(err error) bool {
 // hintOfCode says what a final response to one of our requests most likely
 // means; what is register, options or call. Empty: the phrase must do.
 func hintOfCode(res *sipmsg.Response, what string) string {
-	from := "ours"
-	if seen, ok := seenFrom(res); ok {
-		from = seen.Addr().String()
+	from := "our address"
+	if via := res.Via(); via != nil {
+		from = text.Printable(via.Params.GetOr("received", via.Host), 64)
 	}
 	switch res.StatusCode {
 	case 401, 407:

@@ -179,6 +179,7 @@ func (l *Line) onRefused(out *clientInvite, res *sipmsg.Response) {
 	if res.StatusCode < 400 {
 		l.contacts = l.contactsOf(res)
 	}
+	l.hint = hintOfCode(res, "call")
 	q850, why := readReason(res)
 	words := fmt.Sprintf("%d %s", res.StatusCode, text.Printable(res.Reason, 160))
 	if why != "" && why != text.Printable(res.Reason, 200) {

@@ -81,6 +81,7 @@ type Line struct {
 	byeCause  bridge.Cause // of the BYE that waits for an ACK
 	byeReason string
 
+	hint    string               // outbound: what a refusal most likely means; to be read after the last event
 	dial    *dialling            // outbound: what is left to try
 	ack     *sentAck             // outbound: our last one
 	refused map[string]time.Time // forks that answered too late, by tag

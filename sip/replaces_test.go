@@ -60,7 +60,9 @@ func TestInviteReplacesACall(t *testing.T) {
 
 func TestReplacingIsRefusedToStrangersWithoutAHint(t *testing.T) {
 	a := startAgent(t, func(c *Config) {
-		c.Admit = func(bridge.Invite) *bridge.Refusal { return &bridge.Refusal{Cause: bridge.CauseForbidden, Reason: "a stranger"} }
+		c.Admit = func(bridge.Invite) *bridge.Refusal {
+			return &bridge.Refusal{Cause: bridge.CauseForbidden, Reason: "a stranger"}
+		}
 	})
 	w := newWire(t, a.Addr())
 	invite := w.invite()
