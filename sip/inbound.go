@@ -49,6 +49,7 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		return
 	}
 	inv := inviteOf(req)
+	addNamed(inv.Headers, req, u.config.Plan().HeaderNames())
 	var f *fault
 	if inv.Hops, f = u.hopsOf(req, inv.To); f != nil {
 		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words})
