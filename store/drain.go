@@ -23,8 +23,9 @@ const (
 	syncEvery    = 200 * time.Millisecond
 	retryFirst   = 100 * time.Millisecond
 	retryMost    = 5 * time.Second
-	putTimeout   = 15 * time.Second // for one batch; a network may swallow everything
-	lastChance   = 2 * time.Second  // for what is left when ctx ends
+	putTimeout   = 15 * time.Second       // for one batch; a network may swallow everything
+	lastChance   = 2 * time.Second        // for what is left when ctx ends
+	gather       = 100 * time.Millisecond // from one hand-over to the next: a transaction costs more than its rows
 )
 
 // Run drains the journal into the sink until ctx ends, then once more for at
@@ -42,6 +43,7 @@ func (s *Spool) Run(ctx context.Context, to Sink) error {
 			return s.drainLast(ctx, to)
 		case err == nil:
 			pause = 0
+			s.linger(ctx)
 		default:
 			pause = min(max(2*pause, retryFirst), retryMost)
 			s.log.Warn("spool: the database does not take records now; they wait on disk", "error", err, "records", s.Backlog(), "again_in", pause)
@@ -62,6 +64,15 @@ func (s *Spool) await(ctx context.Context, pause time.Duration) {
 	case <-ctx.Done():
 	case <-wake:
 	case <-over:
+	}
+}
+
+// linger lets records gather after a hand-over. The first one after a quiet time
+// does not wait.
+func (s *Spool) linger(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(gather):
 	}
 }
 
