@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/roomline/roomline/bridge"
@@ -14,24 +15,29 @@ func (s *Store) PutEvents(ctx context.Context, events []bridge.Event) error {
 }
 
 func putEvents(ctx context.Context, tx *sql.Tx, events []bridge.Event) error {
-	byID, args := map[string]bridge.Event{}, []any{}
-	for _, e := range events {
-		e.Time = stored(e.Time)
-		text, err := body(e)
+	byID, fresh := map[string]bridge.Event{}, []bridge.Event{}
+	for some := range slices.Chunk(events, rowsPerInsert) {
+		var args []any
+		for _, e := range some {
+			e.Time = stored(e.Time)
+			text, err := body(e)
+			if err != nil {
+				return err
+			}
+			byID[clean(e.ID)] = e
+			args = append(args, clean(e.ID), stamp(e.Time), clean(e.Type), clean(e.CallID), clean(e.Room), text)
+		}
+		ids, err := collect(ctx, tx, scanText, insert(`INSERT INTO events (id, at, type, call_id, room, body)`,
+			6, len(some), "ON CONFLICT (id) DO NOTHING RETURNING id"), args...)
 		if err != nil {
 			return err
 		}
-		byID[clean(e.ID)] = e
-		args = append(args, clean(e.ID), stamp(e.Time), clean(e.Type), clean(e.CallID), clean(e.Room), text)
+		for _, id := range ids {
+			fresh = append(fresh, byID[id])
+		}
 	}
-	ids, err := collect(ctx, tx, scanText, insert(`INSERT INTO events (id, at, type, call_id, room, body)`,
-		6, len(events), "ON CONFLICT (id) DO NOTHING RETURNING id"), args...)
-	if err != nil || len(ids) == 0 {
-		return err
-	}
-	fresh := make([]bridge.Event, len(ids))
-	for i, id := range ids {
-		fresh[i] = byID[id]
+	if len(fresh) == 0 {
+		return nil
 	}
 	return enqueue(ctx, tx, fresh)
 }
