@@ -33,6 +33,7 @@ type Call struct {
 	other   *Call // ends with this one
 	leaving bool  // it has no other any more
 	parked  bool  // we hold the phone
+	adopted bool  // it is placed for who is in its room: the call that asked for it has ended
 
 	// The goroutine's own.
 	line      Line

@@ -54,7 +54,7 @@ func fakeLineOn(t testing.TB, s *rtp.Session) *fakeLine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fakeLine{events: make(chan LineEvent, 16), media: s, answered: make(chan struct{}, 1)}
+	return &fakeLine{events: make(chan LineEvent, 64), media: s, answered: make(chan struct{}, 1)}
 }
 
 func (l *fakeLine) Early() error {
@@ -103,7 +103,19 @@ func (l *fakeLine) Events() <-chan LineEvent       { return l.events }
 func (l *fakeLine) Media() *rtp.Session            { return l.media }
 func (l *fakeLine) SIPCallID() string              { return "abc@192.0.2.1" }
 func (l *fakeLine) End(cause Cause, reason string) { l.ended(LineEvent{Cause: cause, SIPCode: 200}) }
-func (l *fakeLine) happens(k LineEventKind)        { l.events <- LineEvent{Kind: k} }
+func (l *fakeLine) happens(k LineEventKind)        { l.tell(LineEvent{Kind: k}) }
+
+// tell is false when the Line has ended, or nobody reads its events.
+func (l *fakeLine) tell(e LineEvent) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over || len(l.events) > cap(l.events)-2 {
+		return false
+	}
+	l.events <- e
+	return true
+}
+
 func (l *fakeLine) ended(e LineEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

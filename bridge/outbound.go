@@ -114,7 +114,9 @@ func (c *Call) progress() step {
 		}
 		switch e.Kind {
 		case LineRinging:
-			c.to(StateRinging, "call.ringing")
+			if c.seat == nil { // else it is heard ringing, or more, already
+				c.to(StateRinging, "call.ringing")
+			}
 		case LineEarly:
 			if err := c.sit(c.Record().Room); err != nil {
 				return c.end(CauseInternal, err.Error())
@@ -122,6 +124,10 @@ func (c *Call) progress() step {
 			c.note(func(r *CallRecord) { r.State = StateEarly })
 			c.tell()
 		case LineAnswered:
+			if c.abandoned() {
+				c.begin()
+				return c.end(CauseNormal, "everybody whom it was placed for has left")
+			}
 			if err := c.sit(c.Record().Room); err != nil {
 				return c.end(CauseInternal, err.Error())
 			}

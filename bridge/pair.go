@@ -1,6 +1,10 @@
 package bridge
 
-import "github.com/roomline/roomline/media/rtp"
+import (
+	"slices"
+
+	"github.com/roomline/roomline/media/rtp"
+)
 
 // Two calls that are connected with each other end together. Which two is
 // guarded by Exchange.mu.
@@ -50,14 +54,17 @@ func (x *Exchange) quit(c *Call) *Call {
 }
 
 // release ends what hangs on a call that leaves: the one it is connected with,
-// and the one that it dials. A referred call rings on for those who stay.
+// and the one that it dials. What a peer asked to be dialled rings on for those
+// who stay.
 func (c *Call) release() {
 	other, e := c.x.quit(c), c.errand
 	c.errand = nil
 	switch {
-	case e != nil && e.ref != nil && other != nil && c.x.pair(other, e.leg):
+	case e == nil:
+	case e.ref != nil && other != nil && c.x.pair(other, e.leg):
 		return
-	case e != nil && !(e.ref != nil && other == nil && c.someoneStays()):
+	case e.ref != nil && other == nil && c.x.adopt(e.leg):
+	default:
 		e.leg.Hangup(CauseNone, "the call on whose behalf it was placed has ended")
 	}
 	if other != nil {
@@ -65,10 +72,29 @@ func (c *Call) release() {
 	}
 }
 
-// someoneStays reports whether others are in the room of a call that leaves.
-func (c *Call) someoneStays() bool {
-	phones, others := c.beside()
-	return len(phones)+len(others) > 0
+// adopt leaves a call that is being placed to who else is in its room; false when
+// that is nobody.
+func (x *Exchange) adopt(leg *Call) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	leg.adopted = !leg.leaving && x.othersLocked(leg)
+	return leg.adopted
+}
+
+// abandoned reports whether a call was placed for people who have left.
+func (c *Call) abandoned() bool {
+	c.x.mu.Lock()
+	defer c.x.mu.Unlock()
+	return c.adopted && !c.x.othersLocked(c)
+}
+
+// othersLocked reports whether a call would find somebody else in its room who stays.
+func (x *Exchange) othersLocked(c *Call) bool {
+	r := x.rooms[c.Record().Room]
+	return r != nil && slices.ContainsFunc(r.members, func(p *Participant) bool {
+		theirs, live := x.calls[p.spec.CallID]
+		return theirs != c && !(live && theirs.leaving)
+	})
 }
 
 // relay passes a key on to the phone that this call is connected with.
