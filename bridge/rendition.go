@@ -35,6 +35,7 @@ type encoding struct {
 // push encodes sound once and sends it to every sink that the source drives.
 func (r *rendition) push(s *Source, d *sound) {
 	if !r.wanted(s) {
+		r.follow(s, d)
 		return
 	}
 	if r.codec == media.Opus {
@@ -58,7 +59,19 @@ func (r *rendition) wanted(s *Source) bool {
 
 // feeds reports whether sink k, which subscribes to r, is to get r's payload now.
 func (r *rendition) feeds(s *Source, k *Sink) bool {
-	return k.driver.Load() == s && !k.passes(s.coding, s.packet)
+	return k.driver.Load() == s && !k.untouched.Load()
+}
+
+// follow keeps the encoders of G.722 streams in step with what passes untouched.
+func (r *rendition) follow(s *Source, d *sound) {
+	if r.codec != media.G722 || s.decodes != media.G722 || d.made {
+		return
+	}
+	for _, k := range r.sinks {
+		if k.driver.Load() == s {
+			k.follow(s.decoder, d.pcm)
+		}
+	}
 }
 
 // pushOpus encodes at once: 10, 20, 40 and 60 ms as one frame, the rest cut.

@@ -29,16 +29,17 @@ const (
 //
 // A forwarding Sink carries one source to one browser and is always direct.
 type Sink struct {
-	writer   media.Writer
-	form     atomic.Pointer[form]
-	fills    bool // a phone: it always gets RTP
-	opus     transcode.OpusSettings
-	listener *Participant
-	inputs   atomic.Pointer[[]*Source] // what the seat hears
-	driver   atomic.Pointer[Source]    // whose packets drive the stream; nil: the beat, or nobody yet
-	joining  atomic.Bool               // the next direct packet is cross-faded
-	closed   atomic.Bool
-	wide     atomic.Bool // somebody among inputs has more than narrowband
+	writer    media.Writer
+	form      atomic.Pointer[form]
+	fills     bool // a phone: it always gets RTP
+	opus      transcode.OpusSettings
+	listener  *Participant
+	inputs    atomic.Pointer[[]*Source] // what the seat hears
+	driver    atomic.Pointer[Source]    // whose packets drive the stream; nil: the beat, or nobody yet
+	joining   atomic.Bool               // the next direct packet is cross-faded
+	closed    atomic.Bool
+	untouched atomic.Bool // the packet of the driver that is under way goes through as it is
+	wide      atomic.Bool // somebody among inputs has more than narrowband
 
 	mu      sync.Mutex // taken after any Source.mu
 	num     numbering
@@ -51,7 +52,8 @@ type Sink struct {
 	playing *performance // what the gateway plays itself
 	relayed relayNumbers
 	tail    tail              // what the mixed road would have sent next
-	g722    transcode.Encoder // of a G.722 stream, for every road; see rendition
+	g722    transcode.Encoder // of a G.722 stream, for every road
+	step    inStep
 	fadePCM [2 * longestPacket]int16
 	fadeOut [longestPacket]byte
 
@@ -92,6 +94,7 @@ func (k *Sink) Recode(codec media.Codec, ptime time.Duration) {
 // reformLocked puts a form into force.
 func (k *Sink) reformLocked(f *form) {
 	k.g722 = nil
+	k.step.calm(true)
 	if f.codec == media.G722 {
 		k.g722, _ = transcode.NewEncoder(media.G722, media.WidebandHz, k.opus)
 	}
@@ -158,10 +161,13 @@ func (k *Sink) hears(s *Source) bool {
 	return false
 }
 
-// passes reports whether payloads of codec with so many ticks may go through untouched.
-func (k *Sink) passes(codec media.Codec, ticks int) bool {
+// passes decides whether a packet of s in codec, so many ticks long, goes through untouched.
+func (k *Sink) passes(s *Source, codec media.Codec, ticks int) bool {
 	f := k.form.Load()
-	return f.codec == codec && (f.frame == 0 || f.frame == ticks) && !k.joining.Load()
+	passes := f.codec == codec && (f.frame == 0 || f.frame == ticks) && !k.joining.Load() &&
+		(codec != media.G722 || k.step.with(s))
+	k.untouched.Store(passes)
+	return passes
 }
 
 // portion is what one packet of a source became for its sinks.
@@ -189,11 +195,9 @@ func (k *Sink) direct(s *Source, p *portion, now time.Time) {
 	}
 	payload := p.payload
 	if payload == nil {
-		n, err := k.g722.Encode(p.pcm, k.fadeOut[:])
-		if err != nil {
-			return
-		}
-		payload = k.fadeOut[:n]
+		payload = k.encodeG722(p.pcm)
+	} else if p.codec == media.G722 {
+		k.step.passed(s)
 	}
 	k.filling = false
 	k.write(place, p.codec, payload)
@@ -265,8 +269,7 @@ func (k *Sink) quiet(f *form) []byte {
 	}
 	pcm := k.fadePCM[:f.pace*2]
 	clear(pcm)
-	n, _ := k.g722.Encode(pcm, k.fadeOut[:])
-	return k.fadeOut[:n]
+	return k.encodeG722(pcm)
 }
 
 // paceLength is the length of a packet that the gateway makes itself, in units of
@@ -333,11 +336,7 @@ func (k *Sink) sendFrame(frame []int16, rateHz int, now time.Time, still func() 
 // sendPaced numbers and writes a packet of the beat's. k.mu is held.
 func (k *Sink) sendPaced(f *form, payload []byte, pcm []int16, rateHz int, now time.Time) {
 	if f.codec == media.G722 {
-		n, err := k.g722.Encode(pcm, k.fadeOut[:])
-		if err != nil {
-			return
-		}
-		payload = k.fadeOut[:n]
+		payload = k.encodeG722(pcm)
 	}
 	length := int64(len(pcm)) * k.num.rate / int64(rateHz)
 	late := now.Sub(k.num.at) > beatStall

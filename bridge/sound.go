@@ -34,15 +34,16 @@ type sound struct {
 	marker bool
 
 	other []int16 // the same at the other rate, once somebody has asked for it
+	seams *seams  // what other is to be faded from; nil: nothing
 }
 
 // converter makes a source's sound available at the other rate. It costs
 // nothing until somebody asks.
 type converter struct {
-	up   transcode.Upsampler
-	down transcode.Downsampler
-	next int64 // position at which its past is of use
-	pcm  [2 * longestPacket]int16
+	up               transcode.Upsampler
+	down             transcode.Downsampler
+	nextUp, nextDown int64 // positions at which their past is of use
+	pcm              [2 * longestPacket]int16
 }
 
 // at returns d at a rate. The slice is good until the next sound.
@@ -51,20 +52,33 @@ func (c *converter) at(d *sound, rateHz int) []int16 {
 		return d.pcm
 	}
 	if d.other == nil {
-		if d.at != c.next {
-			c.up.Reset()
-			c.down.Reset()
+		d.other = c.warm(d)
+		if d.seams != nil {
+			d.seams.fade(d.other, rateHz)
 		}
-		c.next = d.at + int64(len(d.pcm)/times(d.rateHz))
-		d.other = c.convert(d.pcm, d.rateHz)
 	}
 	return d.other
 }
 
-// convert takes sound to the rate that it does not have.
-func (c *converter) convert(pcm []int16, rateHz int) []int16 {
-	if rateHz == media.NarrowbandHz {
-		return c.pcm[:c.up.Process(pcm, c.pcm[:])]
+// warm takes sound to the rate that it does not have.
+func (c *converter) warm(d *sound) []int16 {
+	again, next := c.warmFor(d), d.at+int64(len(d.pcm)/times(d.rateHz))
+	if d.rateHz == media.NarrowbandHz {
+		if c.nextUp = next; !again {
+			c.up.Reset()
+		}
+		return c.pcm[:c.up.Process(d.pcm, c.pcm[:])]
 	}
-	return c.pcm[:c.down.Process(pcm, c.pcm[:])]
+	if c.nextDown = next; !again {
+		c.down.Reset()
+	}
+	return c.pcm[:c.down.Process(d.pcm, c.pcm[:])]
+}
+
+// warmFor reports whether the sound before d has been converted too.
+func (c *converter) warmFor(d *sound) bool {
+	if d.rateHz == media.NarrowbandHz {
+		return d.at == c.nextUp
+	}
+	return d.at == c.nextDown
 }

@@ -52,13 +52,13 @@ type Source struct {
 	decodes media.Codec       // what it decodes
 	rateHz  int               // and at which rate
 	next    int64             // position in ticks where the last decoded sound ended
+	heir    *heir             // a decoder that takes over soon; nil: none
+	seams   seams
 	playout playout
 	now     time.Time
 	// encodings are the encoders of this source's renditions, by codec, rate and packet length.
 	encodings map[renditionKey]*encoding
-	packet    int         // ticks in the packet under way
-	coding    media.Codec // and its codec: a phone may change it at any packet
-	ear       *ear        // listens for keys; nil: nobody asked
+	ear       *ear // listens for keys; nil: nobody asked
 	pcm       [2 * longestPacket]int16
 	convert   converter
 
@@ -160,7 +160,6 @@ func (s *Source) inOrder(p *media.Packet, lost int) {
 		return
 	}
 	f := s.fan.Load()
-	s.packet, s.coding = ticks, p.Codec
 	at := s.clock.place(p.Timestamp, p.Codec.ClockRate(), ticks)
 	mixed := false
 	for _, k := range f.listeners {
@@ -168,7 +167,7 @@ func (s *Source) inOrder(p *media.Packet, lost int) {
 		case roadMixed:
 			mixed = true
 		case roadDirect:
-			if k.passes(p.Codec, ticks) {
+			if k.passes(s, p.Codec, ticks) {
 				k.direct(s, &portion{codec: p.Codec, payload: p.Payload, at: at, ticks: ticks, lost: lost, marker: p.Marker}, s.now)
 			}
 		}
@@ -202,31 +201,20 @@ func (s *Source) decode(f *fanout, p *media.Packet, at int64, ticks, lost int) {
 			return
 		}
 	}
+	if s.heir != nil {
+		n = s.inherit(p.Payload, at, n)
+	}
 	s.level.measure(s.pcm[:n], s.now)
 	d := sound{pcm: s.pcm[:n], rateHz: s.rateHz, at: at, lost: lost, marker: p.Marker}
+	if s.seams.open {
+		s.seams.fade(d.pcm, d.rateHz)
+		d.seams, s.seams.open = &s.seams, false
+	}
 	if s.ear != nil {
 		s.ear.hear(s.convert.at(&d, media.NarrowbandHz))
 	}
 	s.deliver(f, &d)
 	s.next = at + int64(n/times(s.rateHz))
-}
-
-// ready makes sure that there is a decoder for codec.
-func (s *Source) ready(codec media.Codec, rateHz int, at int64) bool {
-	if s.decoder != nil && s.decodes == codec && s.rateHz == rateHz {
-		return true
-	}
-	d, err := transcode.NewDecoder(codec, rateHz)
-	if err != nil {
-		return false
-	}
-	if s.decoder != nil {
-		s.decoder.Close()
-	} else {
-		s.next = at
-	}
-	s.decoder, s.decodes, s.rateHz = d, codec, rateHz
-	return true
 }
 
 // mend makes up the last gap ticks before position at: from the redundancy in
@@ -284,6 +272,7 @@ func (s *Source) beatFrame(beat uint64, rateHz int) []int16 {
 func (s *Source) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.disown()
 	if s.decoder != nil {
 		s.decoder.Close()
 		s.decoder = nil

@@ -215,3 +215,64 @@ func TestAPhoneThatChangesBetweenBandsIsHeardOn(t *testing.T) {
 		}
 	})
 }
+
+func TestNoClickWhereWidebandRoadsChange(t *testing.T) {
+	for _, c := range []struct{ from, to media.Codec }{
+		{media.Opus, media.G722}, {media.PCMU, media.G722}, {media.G722, media.G722}, {media.G722, media.PCMU}, {media.G722, media.Opus},
+	} {
+		withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+			w, rate := &wire{}, bands[c.to]
+			sink := join(t, r, "phone", KindPhone).Listen(w, c.to, 20*time.Millisecond)
+			a := bandVoice(t, join(t, r, "a", KindWHIP), c.from, 400)
+			b := bandVoice(t, join(t, r, "b", KindWHIP), media.G722, 1000)
+			var second sync.WaitGroup
+			second.Go(func() {
+				time.Sleep(1003 * time.Millisecond)
+				b.say(2 * time.Second)
+			})
+			a.say(7 * time.Second)
+			second.Wait()
+			if road := sink.Road(); road != "direct" {
+				t.Errorf("at the end the road is %s", road)
+			}
+			pcm := decodedAt(t, w.all(), rate)
+			for at := rate / 10; at+rate/25 < len(pcm)-rate/10; at += rate / 100 {
+				// Coders and resamplers move the sound by 1 to 2 ms, so that its phase is no measure.
+				if db := media.Level(pcm[at : at+rate/25]); db < voiceLevel-3 {
+					t.Errorf("%s to %s: at %d ms the sound falls to %.1f dBov", c.from, c.to, at*1000/rate, db)
+				}
+			}
+			// Two sines of 6000 step by at most 1 rad · f/rate each.
+			most := int(2 * math.Pi * (400 + 1000) * 6000 / float64(rate) * 1.25)
+			if step := worstStep(pcm[rate/10:]); step > most {
+				t.Errorf("%s to %s: a step of %d between two samples, want %d at most", c.from, c.to, step, most)
+			}
+		})
+	}
+}
+
+func TestAWidebandListenerWhoComesDoesNotDisturbTheOthers(t *testing.T) {
+	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+		w := &wire{}
+		join(t, r, "phone", KindPhone).Listen(w, media.PCMU, 20*time.Millisecond)
+		v := bandVoice(t, join(t, r, "a", KindWHIP), media.Opus, 400)
+		v.say(time.Second)
+		late := join(t, r, "late", KindPhone)
+		late.Listen(&wire{}, media.G722, 20*time.Millisecond)
+		v.say(time.Second)
+		late.Leave()
+		v.say(time.Second)
+		p := w.all()
+		continuous(t, p, 160)
+		pcm := decoded(t, p)
+		for at := 800; at+320 < len(pcm)-800; at += 80 {
+			// Its resamplers move the sound by 2 ms, so that its phase is no measure.
+			if db := media.Level(pcm[at : at+320]); db < voiceLevel-1.5 {
+				t.Errorf("at %d ms the voice falls to %.1f dBov", at/8, db)
+			}
+		}
+		if step := worstStep(pcm[800:]); step > 2400 { // the sine itself steps by 1,900
+			t.Errorf("a step of %d between two samples", step)
+		}
+	})
+}

@@ -178,3 +178,20 @@ func (d *g722Decoder) Conceal(pcm []int16) (int, error) {
 }
 
 func (d *g722Decoder) Close() { d.closed = true }
+
+// Follow makes a G.722 encoder go on from where a G.722 decoder is: what it
+// encodes next fits a listener who has heard what d decoded, and last is the end
+// of that sound, some 24 samples. G.722 coders adapt on both ends in step, and a
+// listener whose decoder is out of step hears a crack. Others are left as they are.
+func Follow(e Encoder, d Decoder, last []int16) {
+	enc, ok := e.(*g722Encoder)
+	dec, also := d.(*g722Decoder)
+	if !ok || !also {
+		return
+	}
+	enc.bands = dec.bands
+	last = last[max(0, len(last)-24):]
+	for i := 0; i+1 < len(last); i += 2 {
+		enc.line.push(int(last[i+1]), int(last[i]))
+	}
+}

@@ -148,3 +148,27 @@ func BenchmarkG722(b *testing.B) {
 		}
 	})
 }
+
+// A stream is passed on as it is, then encoded anew in the middle of a vowel.
+func TestG722FollowsWhatTheListenerHeard(t *testing.T) {
+	worst := func(follow bool) int {
+		pcm := sine(16000.0/mirrorDelay, 16000, 16000, 12000) // so that the filters' delay does not show
+		packets := encodeAll(t, openEncoder(t, media.G722, 16000, OpusSettings{}), pcm, 320)
+		between, ours := openDecoder(t, media.G722, 16000), openEncoder(t, media.G722, 16000, OpusSettings{})
+		listener := openDecoder(t, media.G722, 16000)
+		sound := decodeAll(t, between, packets[:25])
+		heard := decodeAll(t, listener, packets[:25])
+		if follow {
+			Follow(ours, between, sound)
+		}
+		heard = append(heard, decodeAll(t, listener, encodeAll(t, ours, decodeAll(t, between, packets[25:]), 320))...)
+		step := 0
+		for i := 7001; i < 9000; i++ {
+			step = max(step, int(math.Abs(float64(heard[i])-float64(heard[i-1]))))
+		}
+		return step
+	}
+	if with, without := worst(true), worst(false); with > 4200 || without < 2*with {
+		t.Errorf("the sound steps by %d, without following by %d; the tone itself by 3,390", with, without)
+	}
+}
