@@ -182,12 +182,21 @@ func (g *gateway) openSIP(context.Context) error {
 		Admit: g.exchange.Admit, Incoming: g.exchange.Incoming, Refused: g.exchange.Refused,
 		TrunkOf:  g.plans.trunkOf,
 		Verifier: g.verifier,
+		Plan:     g.plans.inForce, Known: g.known,
 	}
 	if g.traces != nil {
 		c.Trace = g.traces.Record
 	}
-	g.ua, err = sip.New(c)
+	if g.ua, err = sip.New(c); err == nil {
+		g.plans.changed = g.ua.PlanChanged
+	}
 	return err
+}
+
+// known says whether a source needs no password to be heard.
+func (g *gateway) known(source netip.Addr) bool {
+	_, ok := g.plans.inForce().TrunkOf(source)
+	return ok || g.exchange.Trusts(source)
 }
 
 func (g *gateway) openRooms(context.Context) error {
