@@ -30,6 +30,29 @@ func (l *Line) sendAck(out *clientInvite, res *sipmsg.Response) {
 	})
 }
 
+// leaveInvite reads on an INVITE that outlives its Line: a BYE overtook its
+// answer. sipgo waits until somebody takes its responses, and a 2xx wants its ACK.
+func (l *Line) leaveInvite(out *clientInvite) {
+	if out == nil || out.tx == nil {
+		return
+	}
+	l.ua.work.Add(1) // the Line itself is counted, so the count is not zero
+	go func() {
+		defer l.ua.work.Done()
+		defer l.ua.catch("an INVITE left open")
+		patience := time.AfterFunc(64*sipmsg.T1, out.tx.Terminate)
+		defer patience.Stop()
+		res := l.ua.final(out.tx)
+		if res == nil || !res.IsSuccess() {
+			return
+		}
+		if ack, err := l.dialog.request(sipmsg.ACK, res.CSeq().SeqNo); err == nil {
+			ack.SetBody(nil)
+			l.ua.besides(l.dialog, func(to target) { l.ua.sendAck(ack, to, &l.dialog) })
+		}
+	}()
+}
+
 // sentAck is the last ACK, for when its 2xx comes again.
 type sentAck struct {
 	req *sipmsg.Request

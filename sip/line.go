@@ -179,6 +179,7 @@ func (l *Line) cleanUp() {
 	for _, w := range l.holds {
 		w.reply <- errEnded
 	}
+	l.leaveInvite(l.uac)
 	l.ua.mu.Lock()
 	delete(l.ua.lines, l.key)
 	l.ua.mu.Unlock()
