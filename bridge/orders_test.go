@@ -77,7 +77,9 @@ func newLife(t *testing.T, seed uint64) *life {
 	o := &life{house: h, Rand: rand.New(rand.NewPCG(seed, 7)), t: t, direct: map[string]bool{}, paired: map[string]bool{}, crowded: map[string]bool{}}
 	h.Emitted = func(e Event) {
 		if e.Type == "call.created" {
+			h.mu.Lock()
 			o.created = append(o.created, e.CallID)
+			h.mu.Unlock()
 		}
 	}
 	return o
@@ -256,7 +258,9 @@ func (o *life) refer(l *fakeLine) {
 
 // ask is something that comes through the API.
 func (o *life) ask() {
+	o.house.mu.Lock()
 	id, _ := pick(o, o.created)
+	o.house.mu.Unlock()
 	c, live := o.Call(id)
 	if !live {
 		return
