@@ -178,6 +178,11 @@ func userOf(uri string) string {
 
 func decodeUser(s string) string {
 	s, _, _ = strings.Cut(s, ";")
+	return decode(s)
+}
+
+// decode undoes percent escapes; what is not one stays as it is.
+func decode(s string) string {
 	if d, err := url.PathUnescape(s); err == nil {
 		return d
 	}

@@ -46,6 +46,9 @@ func (l *Line) buildInvite(out *clientInvite) (*sipmsg.Request, error) {
 	}
 	if out.initial {
 		setHops(req, l.dial.spec.Hops)
+		for _, h := range l.dial.fields {
+			req.AppendHeader(h)
+		}
 		for name, value := range l.dial.spec.Headers {
 			req.AppendHeader(sipmsg.NewHeader(name, value))
 		}

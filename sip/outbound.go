@@ -21,6 +21,7 @@ const defaultRing = 3 * time.Minute
 // dialling is what an outbound Line still has to try.
 type dialling struct {
 	spec    bridge.DialSpec
+	fields  []sipmsg.Header // who calls, beyond From
 	hops    []hop
 	targets []target
 	last    error // why the target before this one did not work
@@ -40,7 +41,7 @@ func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) {
 		return nil, err
 	}
 	for name, value := range spec.Headers {
-		if !isToken(name) || printableValue(value) != value {
+		if !isToken(name) || dialogFields[strings.ToLower(name)] || printableValue(value) != value {
 			return nil, fmt.Errorf("header field %q cannot be sent", text.Printable(name, 64))
 		}
 	}
@@ -93,29 +94,37 @@ func (u *UA) newOutbound(spec bridge.DialSpec, uri string, hops []hop, terms sdp
 	if o := spec.Trunk.Outbound; o != nil {
 		l.auth = credentials{username: o.Username, password: o.Password}
 	}
-	l.dialog.Local, l.dialog.Contact = l.identity(spec)
+	if spec.From == "" && spec.Trunk.Outbound != nil {
+		spec.From = spec.Trunk.Outbound.Username
+	}
+	who, err := callerOf(spec, l.home(spec), uri)
+	if err != nil {
+		l.discard()
+		return nil, err
+	}
+	l.dial.fields = who.fields
+	l.dialog.Local, l.dialog.Contact = who.from, l.contact(who.contact)
 	return l, nil
 }
 
-// identity is our From and our Contact.
-func (l *Line) identity(spec bridge.DialSpec) (from, contact string) {
-	user, host := spec.From, hostPort(l.dialog.SentBy)
-	if strings.HasPrefix(strings.ToLower(user), "sip:") {
-		var u sipmsg.Uri
-		if sipmsg.ParseUri(user, &u) == nil {
-			return "<" + user + ">", l.contact(userPart(&u))
-		}
+// home is the host behind our numbers: the account's domain, else our address.
+func (l *Line) home(spec bridge.DialSpec) string {
+	switch o := spec.Trunk.Outbound; {
+	case o == nil:
+	case o.Domain != "":
+		return o.Domain
+	case o.Username != "":
+		return bracketed(l.dial.hops[0].host)
 	}
-	if o := spec.Trunk.Outbound; o != nil && o.Username != "" {
-		host = l.dial.hops[0].host // the account's domain
-		if user == "" {
-			user = o.Username
-		}
+	return hostPort(l.dialog.SentBy)
+}
+
+// bracketed writes a host for a URI.
+func bracketed(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
 	}
-	if user == "" {
-		user = "anonymous"
-	}
-	return "<sip:" + escapeUser(user) + "@" + host + ">", l.contact(user)
+	return host
 }
 
 // hostPort writes an address for a URI, without the default port.

@@ -211,18 +211,11 @@ func inviteOf(req *sipmsg.Request) bridge.Invite {
 		From:      userPart(&req.From().Address),
 		FromName:  unquote(req.From().DisplayName),
 		To:        userPart(&req.Recipient),
-		Headers:   map[string]string{},
+		Headers:   fieldsOf(req),
+		Identity:  identityOf(req),
 	}
 	source, _ := netip.ParseAddrPort(req.Source())
 	inv.Source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
-	for _, h := range req.Headers() {
-		name := h.Name()
-		if len(name) > 2 && strings.EqualFold(name[:2], "X-") && !strings.EqualFold(name, pathField) && len(inv.Headers) < 32 {
-			if _, twice := inv.Headers[name]; !twice {
-				inv.Headers[name] = h.Value()
-			}
-		}
-	}
 	return inv
 }
 
