@@ -20,6 +20,17 @@ type caller struct {
 	fields  []sipmsg.Header // the others that say it
 }
 
+// dialogFields are those that nobody may write into an INVITE beside us: they
+// belong to the dialog, or are made elsewhere.
+var dialogFields = map[string]bool{
+	"via": true, "v": true, "from": true, "f": true, "to": true, "t": true, "call-id": true, "i": true, "cseq": true,
+	"contact": true, "m": true, "max-forwards": true, "route": true, "record-route": true, "content-length": true, "l": true,
+	"content-type": true, "c": true, "content-encoding": true, "e": true, "require": true, "supported": true, "k": true,
+	"proxy-require": true, "allow": true, "replaces": true, "rack": true, "rseq": true, "session-expires": true, "x": true, "min-se": true,
+	"authorization": true, "proxy-authorization": true, "www-authenticate": true, "proxy-authenticate": true,
+	"identity": true, "y": true, "refer-to": true, "r": true, strings.ToLower(pathField): true,
+}
+
 // anonymous is the From of those who want not to be shown, RFC 3323 section 4.1.1.3.
 const anonymous = `"Anonymous" <sip:anonymous@anonymous.invalid>`
 

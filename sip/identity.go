@@ -165,39 +165,27 @@ var reasonOfCause = map[string]string{
 	"486": "user-busy", "487": "deflection", "503": "unavailable",
 }
 
-// dialogFields are those that a call's attributes have no business with: they
-// belong to the dialog, are read elsewhere, or are secret.
-var dialogFields = map[string]bool{
-	"via": true, "v": true, "from": true, "f": true, "to": true, "t": true, "call-id": true, "i": true, "cseq": true,
-	"contact": true, "m": true, "max-forwards": true, "route": true, "record-route": true, "content-length": true, "l": true,
-	"content-type": true, "c": true, "content-encoding": true, "e": true, "require": true, "supported": true, "k": true,
-	"proxy-require": true, "allow": true, "replaces": true, "rack": true, "rseq": true, "session-expires": true, "x": true, "min-se": true,
-	"authorization": true, "proxy-authorization": true, "www-authenticate": true, "proxy-authenticate": true,
-	"identity": true, "y": true, "refer-to": true, "r": true, strings.ToLower(pathField): true,
-}
-
 // Bounds on the header fields that become attributes.
 const (
 	mostFields   = 32
 	longestField = 1024
 )
 
-// fieldsOf are the header fields of an INVITE that trunks and routes may name,
-// X- fields first; the first value of each.
+// fieldsOf are the X- header fields of an INVITE, the first value of each. See
+// addNamed for those that the dial plan names beside them.
 func fieldsOf(req *sipmsg.Request) map[string]string {
 	fields, seen := map[string]string{}, map[string]bool{}
-	for _, private := range []bool{true, false} {
-		for _, h := range req.Headers() {
-			name, value := h.Name(), h.Value()
-			low := strings.ToLower(name)
-			if strings.HasPrefix(low, "x-") != private || dialogFields[low] || seen[low] || len(name) > 64 || len(value) > longestField {
-				continue
-			}
-			if len(fields) == mostFields {
-				return fields
-			}
-			fields[name], seen[low] = value, true
+	for _, h := range req.Headers() {
+		name, value := h.Name(), h.Value()
+		low := strings.ToLower(name)
+		if !strings.HasPrefix(low, "x-") || len(low) == 2 || low == strings.ToLower(pathField) || seen[low] ||
+			len(name) > 64 || len(value) > longestField {
+			continue
 		}
+		if len(fields) == mostFields {
+			break
+		}
+		fields[name], seen[low] = value, true
 	}
 	return fields
 }
