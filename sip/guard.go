@@ -125,7 +125,12 @@ func (g *guard) firstTime(h *head, source netip.AddrPort) bool {
 	id, _ := h.get("call-id")
 	cseq, _ := h.get("cseq")
 	via, _ := h.get("via")
-	key := source.String() + "|" + id + "|" + cseq + "|" + via
+	return g.firstOf(source.String(), id, cseq, via)
+}
+
+// firstOf is true unless the same words named an INVITE in the last 32 seconds.
+func (g *guard) firstOf(words ...string) bool {
+	key := strings.Join(words, "|")
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()

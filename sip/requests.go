@@ -24,6 +24,7 @@ func (u *UA) onRequest(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		return
 	}
 	defer u.work.Done()
+	u.pressure.watch(tx)
 	defer func() {
 		if p := recover(); p != nil {
 			u.log.Error("panic while handling a request", "method", req.Method, "sip_call_id", text.Printable(req.CallID().Value(), 128), "panic", p, "stack", string(debug.Stack()))
@@ -271,10 +272,14 @@ func (u *UA) refuseInvite(req *sipmsg.Request, tx *sipmsg.ServerTx, r bridge.Ref
 		res.AppendHeader(warning(399, answer.phrase))
 	}
 	tx.Respond(res)
+	u.pressure.relieve(tx)
 	r.Source, r.Transport, r.From, r.To, r.SIPCallID = inv.Source.String(), inv.Transport, inv.From, inv.To, inv.SIPCallID
 	r.SIPCode = answer.code
 	if req.To().Params.Has("tag") {
 		return // a re-INVITE is part of a call
+	}
+	if !u.guard.firstOf(r.Source, r.SIPCallID, req.CSeq().Value(), req.Via().Params.GetOr("branch", "")) {
+		return // it came again and found no transaction
 	}
 	u.report(r)
 }

@@ -49,6 +49,7 @@ func (u *UA) reply(req *sipmsg.Request, tx *sipmsg.ServerTx, code int, phrase st
 		res.AppendHeader(warning(399, phrase))
 	}
 	tx.Respond(res)
+	u.pressure.relieve(tx)
 }
 
 // tagFor is our tag in responses to req; the guard makes the same one.

@@ -124,6 +124,7 @@ type UA struct {
 	invites  map[string]invited // INVITEs in progress, to find merged ones
 	dials    map[dialKey]*attempt
 	narrow   narrow
+	pressure pressure
 }
 
 // lineKey finds a Line: our tag is unique, the Call-ID makes sure.
@@ -185,6 +186,7 @@ func New(c Config) (*UA, error) {
 	u := &UA{config: c, identity: identity, log: c.Log, ready: make(chan struct{}), dead: make(chan struct{}),
 		lines: map[lineKey]*Line{}, invites: map[string]invited{}, feeds: map[string]*feed{}, dials: map[dialKey]*attempt{},
 		serverTLS: c.TLS.server()}
+	u.pressure.bound.Store(crowded)
 	u.narrow.until = map[netip.AddrPort]time.Time{}
 	u.names = newLocator(c.Resolver)
 	u.guard = newGuard(c.UserAgent, u.refusedRaw)

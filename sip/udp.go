@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// socketBuffer holds what arrives while all processors are busy elsewhere:
+// about a thousand messages, by the kernel's way of counting.
+const socketBuffer = 2 << 20
+
 // Bounds on sipgo's memory of UDP sources, see udpReader.
 const (
 	maxSources  = 4096
@@ -39,6 +43,9 @@ type udpSocket struct {
 
 func newUDPSocket(conn net.PacketConn, f *face, g *guard, t tap) *udpSocket {
 	receiveErrors(conn)
+	if c, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
+		c.SetReadBuffer(socketBuffer) // the kernel gives what it allows
+	}
 	return &udpSocket{conn: conn, local: f.addr, face: f.index, tap: t, guard: g, closed: make(chan struct{}), known: make(chan struct{})}
 }
 
