@@ -43,6 +43,39 @@ func TestTrunkPasswordIsMaskedAndKept(t *testing.T) {
 	h.ask(t, "PUT", "/v1/plan", `{"trunks":[`+other+`]}`).is(422).says("body.trunks[0].outbound.password", "send the password")
 }
 
+func TestPINsAreMaskedAndKept(t *testing.T) {
+	h := newHouse(t)
+	const door = `{"name":"door","to":"1","room":"a","pin":"90210777","else":{"room":"b","pin":"90210888"}}`
+	bodies := h.ask(t, "POST", "/v1/routes", door).is(201).body
+	for _, path := range []string{"/v1/routes", "/v1/routes/door", "/v1/plan"} {
+		bodies += h.ask(t, "GET", path, "").is(200).body
+	}
+	bodies += h.ask(t, "POST", "/v1/routes/explain", `{"to":"1"}`).is(200).body
+	masked := strings.NewReplacer("90210777", "********", "90210888", "********", `"to":"1"`, `"to":"2"`).Replace(door)
+	bodies += h.ask(t, "PUT", "/v1/routes/door", masked).is(200).body
+	if r := h.store.plan.Routes[0]; r.PIN != "90210777" || r.Else.PIN != "90210888" || r.To[0] != "2" {
+		t.Fatalf("stored %+v", r.To)
+	}
+	if strings.Contains(bodies+h.logged.String(), "90210") {
+		t.Fatal("a PIN was shown")
+	}
+	other := strings.Replace(masked, `"door"`, `"other"`, 1)
+	h.ask(t, "POST", "/v1/routes", other).is(422).says("body.pin", "send the PIN")
+	h.ask(t, "PUT", "/v1/plan", `{"routes":[`+other+`]}`).is(422).says("body.routes[0].else.pin", "send the PIN")
+}
+
+func TestCalendarsAreObjects(t *testing.T) {
+	h := newHouse(t)
+	h.ask(t, "POST", "/v1/holidays", `{"name":"us","dates":["07-04","2026-11-26"]}`).is(201)
+	h.ask(t, "POST", "/v1/holidays", `{"name":"uk","dates":["26 December"]}`).is(422).says("body.dates[0]", "2026-12-24")
+	h.ask(t, "POST", "/v1/routes", `{"name":"shop","room":"x","hours":"Mo-Su 00:00-24:00 UTC","holidays":"us"}`).is(201)
+	h.ask(t, "DELETE", "/v1/holidays/us", "").is(409).says("", "still needed")
+	h.ask(t, "PUT", "/v1/holidays/us", `{"name":"us","dates":["07-04"]}`).is(200)
+	if got := into[list[dialplan.Holiday]](h.ask(t, "GET", "/v1/holidays", "").is(200)).Items; len(got) != 1 || len(got[0].Dates) != 1 {
+		t.Fatalf("got %v", got)
+	}
+}
+
 func TestObjectsAreMadeReadReplacedAndDeleted(t *testing.T) {
 	h := newHouse(t)
 	h.ask(t, "POST", "/v1/trunks", carrier).is(201)

@@ -12,6 +12,8 @@ import (
 // address is what somebody asked to dial, taken apart.
 type address struct {
 	number string // E.164 or an emergency number; else empty
+	urgent bool   // number is an emergency number
+	secure bool   // a sips URI: only by trunks with TLS
 	name   string // user part of a SIP URI that is no number: a name, or an extension
 	host   string // of a SIP URI, lower case, without brackets
 	port   uint16 // 0: not said
@@ -40,25 +42,28 @@ var (
 	extension = regexp.MustCompile(`^[0-9]{2,6}$`)
 )
 
-// parseAddress reads a number in the forms that [Normalize] takes, or a SIP URI
-// with a user part and no other parameters than user=phone and transport, which
-// the trunk decides anyway. Numbers without + are read as in country,
-// which may be empty.
-func parseAddress(to, country string) (address, error) {
+// address reads a number in the forms that [Normalize] takes, or a SIP URI with a
+// user part and no other parameters than user=phone and transport, which the
+// trunk decides anyway.
+func (n numbering) address(to string) (address, error) {
 	to = strings.TrimSpace(to)
 	scheme, rest, _ := strings.Cut(to, ":")
 	switch {
 	case len(to) > 256:
 		return address{}, errors.New("this is too long to be dialled")
-	case strings.EqualFold(scheme, "sips"):
-		return address{}, errors.New("sips: is " + notYet)
-	case strings.EqualFold(scheme, "sip") && rest != "":
-		return parseURI(rest, country)
+	case (strings.EqualFold(scheme, "sip") || strings.EqualFold(scheme, "sips")) && rest != "":
+		a, err := n.uri(rest)
+		a.secure = len(scheme) == len("sips")
+		return a, err
 	case strings.Contains(to, "@"):
 		return address{}, errors.New("expected a number like +15551234567 or a SIP URI like sip:name@server")
 	}
-	number, err := normalizeIn(to, country)
-	return address{number: number}, err
+	return n.number(to)
+}
+
+func (n numbering) number(text string) (address, error) {
+	number, err := n.normalize(text)
+	return address{number: number, urgent: n.urgent(number)}, err
 }
 
 // harmless reports whether a parameter says nothing about where the call goes.
@@ -70,7 +75,7 @@ func harmless(parameter string) bool {
 	return false
 }
 
-func parseURI(rest, country string) (address, error) {
+func (n numbering) uri(rest string) (address, error) {
 	escaped, server, _ := strings.Cut(rest, "@")
 	server, parameters, _ := strings.Cut(server, ";")
 	if strings.ContainsAny(escaped+server+parameters, ";?") || !harmless(parameters) {
@@ -87,17 +92,17 @@ func parseURI(rest, country string) (address, error) {
 	if a, err := netip.ParseAddr(server); err == nil && a.Is6() {
 		return address{}, errors.New("expected brackets around the IPv6 address: sip:name@[2001:db8::1]")
 	}
-	a := address{host: host, port: port}
 	phone := strings.EqualFold(parameters, "user=phone")
-	switch {
-	case !phone && nameUser.MatchString(user), !phone && extension.MatchString(user) && !Emergency(user):
-		a.name = user
-		return a, nil
-	case strings.Contains(user, "%"):
+	if !phone && (nameUser.MatchString(user) || extension.MatchString(user) && !n.urgent(user)) {
+		return address{name: user, host: host, port: port}, nil
+	}
+	if strings.Contains(user, "%") {
 		return address{}, errors.New("the user part of the SIP URI is escaped twice")
 	}
-	if a.number, err = normalizeIn(user, country); err != nil {
+	a, err := n.number(user)
+	if err != nil {
 		return address{}, errors.New("the user part of the SIP URI is neither a name, an extension nor a number: " + err.Error())
 	}
+	a.host, a.port = host, port
 	return a, nil
 }

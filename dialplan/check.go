@@ -13,7 +13,7 @@ var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 // Check reports everything that is wrong in the plan, nil when nothing is.
 // What the design promises and is not built yet is reported as "not available yet".
 func (p *Plan) Check() []Problem {
-	c := &checker{plan: p}
+	c := &checker{plan: p, emergencies: p.emergencies()}
 	c.trunks()
 	c.numbers()
 	c.holidays()

@@ -59,7 +59,7 @@ func (c *checker) routeOut(at string, r *Route) {
 	}
 	c.exits(at+".trunks", r.Trunks)
 	for i, p := range r.To {
-		if !canLeave(p) {
+		if !r.names(p) && !canLeave(p) {
 			c.wrong(fmt.Sprintf("%s.to[%d]", at, i), p, "nothing dialled looks like this: expected +15551234567, a prefix like +1*, sip:name@server, an emergency number, or *")
 		}
 	}
@@ -89,7 +89,7 @@ func (c *checker) leaves(field, name string) {
 
 // canLeave reports whether a normalised outbound address can match the pattern.
 func canLeave(p string) bool {
-	return p == "*" || strings.HasPrefix(p, "+") || strings.HasPrefix(p, "sip:") || namesEmergency(p)
+	return p == "*" || strings.HasPrefix(p, "+") || strings.HasPrefix(p, "sip:")
 }
 
 // chain checks a target and those that follow it.
@@ -155,7 +155,7 @@ func (c *checker) roomTarget(at string, t *Target) {
 
 func (c *checker) numberTarget(at string, t *Target) {
 	if t.Number != "" {
-		if err := checkNumberTemplate(t.Number); err != nil {
+		if err := checkNumberTemplate(t.Number, c.emergencies); err != nil {
 			c.wrong(at+".number", t.Number, err.Error())
 		}
 		c.exits(at+".trunks", t.Trunks)

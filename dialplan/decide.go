@@ -81,7 +81,7 @@ func (p *Plan) normalize(c *call) {
 
 // first finds the first route that matches, or -1.
 func (p *Plan) first(c *call) (int, verdict) {
-	if !Emergency(c.To) {
+	if !c.ready.urgent(c.To) {
 		return p.firstOf(c, func(*Route) bool { return true })
 	}
 	named := func(r *Route) bool { return r.namesEmergency(c.To) }
@@ -110,7 +110,7 @@ func (r *Route) decision(c *call, v verdict) Decision {
 		d.Target, d.Reason = *r.Else, "route "+r.Name+", outside its hours: else"
 	}
 	d.Else = d.Target.Else
-	if Emergency(c.To) {
+	if c.ready.urgent(c.To) {
 		d.Priority = "emergency"
 	}
 	if d.Target.Reject != "" {
@@ -123,7 +123,7 @@ func (r *Route) decision(c *call, v verdict) Decision {
 // fallback is the rule of no rule: the called user part names a room.
 func fallback(c *call) Decision {
 	d := Decision{To: c.To, From: c.From}
-	if Emergency(c.To) { // a service URN is no room name, and no reason to lose the call
+	if c.ready.urgent(c.To) { // a service URN is no room name, and no reason to lose the call
 		d.Target, d.Priority = Target{Room: emergencyRoom(c.To)}, "emergency"
 		d.Reason = "no route names this emergency number: the room of its own name"
 		return d

@@ -22,13 +22,41 @@ func namesEmergency(pattern string) bool {
 	return Emergency(pattern) || strings.EqualFold(bare, sosURN) || strings.HasPrefix(strings.ToLower(bare), sosURN+".")
 }
 
+// names reports whether a pattern of the route was written for emergency calls:
+// an emergency number, or a short number of a route with priority: emergency,
+// such as 110 or 999.
+func (r *Route) names(pattern string) bool {
+	return namesEmergency(pattern) || r.Priority == "emergency" && isShort(pattern)
+}
+
+func isShort(s string) bool {
+	return len(s) >= 2 && len(s) <= 6 && strings.Trim(s, "0123456789") == ""
+}
+
 // namesEmergency reports whether one of the route's patterns is an emergency
 // pattern that matches to.
 func (r *Route) namesEmergency(to string) bool {
 	for _, p := range r.To {
-		if namesEmergency(p) && matchOne(p, to) {
+		if r.names(p) && matchOne(p, to) {
 			return true
 		}
 	}
 	return false
 }
+
+// emergencies are numbers that routes make emergency numbers, beside those of [Emergency].
+type emergencies map[string]bool
+
+func (p *Plan) emergencies() emergencies {
+	all := emergencies{}
+	for i := range p.Routes {
+		for _, pattern := range p.Routes[i].To {
+			if p.Routes[i].names(pattern) && isShort(pattern) {
+				all[pattern] = true
+			}
+		}
+	}
+	return all
+}
+
+func (e emergencies) urgent(to string) bool { return e[to] || Emergency(to) }

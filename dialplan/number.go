@@ -15,11 +15,16 @@ import (
 // when it is an emergency number. It takes what people write: tel:, % escapes,
 // spaces, dashes, dots, brackets, digits of any script. It does not guess a
 // country: a number without + is an error that says so.
-func Normalize(number string) (string, error) { return normalizeIn(number, "") }
+func Normalize(number string) (string, error) { return numbering{}.normalize(number) }
 
-// normalizeIn is Normalize for a country, in which a number without + is read as
-// it is dialled there. Without a country that is an error.
-func normalizeIn(number, country string) (string, error) {
+// numbering is how numbers are read: without + as in a country, if there is one,
+// and short ones as emergency numbers.
+type numbering struct {
+	country string
+	emergencies
+}
+
+func (n numbering) normalize(number string) (string, error) {
 	if Emergency(number) {
 		return strings.ToLower(number), nil
 	}
@@ -34,15 +39,15 @@ func normalizeIn(number, country string) (string, error) {
 		return "", errors.New("the number holds a broken % escape")
 	}
 	digits, err := onlyDigits(strings.TrimSpace(bare))
-	if err != nil || Emergency(digits) {
+	if err != nil || n.urgent(digits) {
 		return digits, err
 	}
-	if country == "" || strings.HasPrefix(digits, "+") || digits == "" {
+	if n.country == "" || strings.HasPrefix(digits, "+") || digits == "" {
 		return e164(digits)
 	}
-	normal, ok := national(digits, country)
+	normal, ok := national(digits, n.country)
 	if !ok {
-		return "", errors.New("this is no whole number of country " + country + ": expected one, or + and a country code like +15551234567")
+		return "", errors.New("this is no whole number of country " + n.country + ": expected one, or + and a country code like +15551234567")
 	}
 	return normal, nil
 }

@@ -8,7 +8,7 @@ import (
 // Exit is one way out that a plan allows for an outbound call.
 type Exit struct {
 	Trunk     Trunk
-	To        string // +E.164, an emergency number, or sip:name@server with a server of the trunk
+	To        string // +E.164, an emergency number, or sip:name@server (sips: too) with a server of the trunk
 	From      string // the caller, E.164 where the trunk's country says how; see [Plan.CallerID] for what is shown
 	Route     string // the from_room route; empty where a target names the trunks
 	Emergency bool
@@ -78,7 +78,7 @@ func (p *Plan) target(t Target, q Query, vars map[string]string, e *Explanation)
 	if err != nil {
 		return refuse(c, "unknown_number", "number "+t.Number+" cannot be dialled: "+err.Error()), nil
 	}
-	c.named = to == t.Number || Emergency(q.To) && Emergency(to)
+	c.named = to == t.Number || c.ready.urgent(q.To) && c.ready.urgent(to)
 	c.To, c.raw.To = to, to
 	return p.leave(c)
 }
@@ -104,7 +104,7 @@ func (p *Plan) leave(c *call) (Decision, []Exit) {
 // trunks by which the call may leave.
 func (p *Plan) address(c *call) (address, error) {
 	country, ambiguous := p.countryOf(c.Query, c.ready)
-	a, err := parseAddress(c.To, country)
+	a, err := numbering{country, c.ready.emergencies}.address(c.To)
 	if err == nil {
 		c.From = normal(c.From, country)
 		c.notes.noteNumber("called", c.raw.To, a.called(), country)
@@ -124,7 +124,7 @@ func (p *Plan) exits(c *call, a address, r *Route, trunks []string) (Decision, [
 	if r != nil {
 		d.Route, d.Priority, d.Reason = r.Name, r.Priority, "route "+r.Name
 	}
-	if Emergency(a.number) {
+	if a.urgent {
 		d.Priority = "emergency"
 	}
 	var exits []Exit
@@ -140,7 +140,7 @@ func (p *Plan) exits(c *call, a address, r *Route, trunks []string) (Decision, [
 			denied.add(no)
 			continue
 		}
-		exits = append(exits, Exit{Trunk: t, To: to, From: c.From, Route: d.Route, Emergency: Emergency(a.number)})
+		exits = append(exits, Exit{Trunk: t, To: to, From: c.From, Route: d.Route, Emergency: a.urgent})
 		d.Trunks = append(d.Trunks, name)
 	}
 	if len(exits) == 0 {
@@ -171,6 +171,9 @@ func (p *Plan) mayLeave(c *call, a address, r *Route, name string) (Trunk, *Deni
 	if _, ok := t.serverAt(a.host, a.port); a.host != "" && !ok {
 		return t, &Denied{Cause: "no_route", Reason: "trunk " + name + " has no server " + a.host}
 	}
+	if a.secure && t.Outbound.Transport != "tls" {
+		return t, &Denied{Cause: "forbidden", Reason: "sips: leaves only by trunks with transport: tls; trunk " + name + " has none"}
+	}
 	if reason := policy(c, a, r, &t); reason != "" {
 		return t, &Denied{Cause: "forbidden", Reason: reason}
 	}
@@ -182,8 +185,12 @@ func dialled(a address, t Trunk) string {
 	if a.name == "" {
 		return a.called()
 	}
+	scheme := "sip:"
+	if a.secure {
+		scheme = "sips:"
+	}
 	server, _ := t.serverAt(a.host, a.port)
-	return "sip:" + a.name + "@" + bracketed(server)
+	return scheme + a.name + "@" + bracketed(server)
 }
 
 func (p *Plan) whyNone(q Query) string {
@@ -201,7 +208,7 @@ func (p *Plan) whyNone(q Query) string {
 // policy says why an address may not be dialled by a trunk; empty when it may.
 func policy(c *call, a address, r *Route, t *Trunk) string {
 	switch {
-	case Emergency(a.number):
+	case a.urgent:
 		if !c.named && (r == nil || !r.namesEmergency(a.number)) {
 			return "emergency numbers leave only by a from_room route that names them"
 		}

@@ -65,7 +65,10 @@ func TestOutbound(t *testing.T) {
 		{"sip:bob@pbx.example@sip.carrier.example", "", "", "expected host"},
 		{"sip:@pbx.example", "", "", "expected a SIP URI"},
 		{"sip:pbx.example", "", "", "expected a SIP URI"},
-		{"sips:bob@pbx.example", "", "", "sips: is not available yet"},
+		{"sips:bob@pbx.example", "", "", "sips: leaves only by trunks with transport: tls; trunk pbx has none"},
+		{"sips:+12125551234@sip.carrier.example", "", "", "sips: leaves only by trunks with transport: tls; trunk carrier has none"},
+		{"sips:bob@evil.example", "", "", "no from_room route matches"},
+		{"sips:", "", "", "found letters"},
 		{"bob@pbx.example", "", "", "a SIP URI like sip:name@server"},
 		{"933", "", "", "no from_room route matches"},
 		{"+1911", "", "", "too short for its country"},
@@ -96,6 +99,56 @@ func TestOutbound(t *testing.T) {
 		if c.reason == "" && (err != nil || trunk.Outbound == nil) {
 			t.Errorf("%q: got %v, trunk %v", c.to, err, trunk)
 		}
+	}
+}
+
+func TestSecureURIsLeaveByTLSAlone(t *testing.T) {
+	p := mustParse(t, `
+trunks:
+  - {name: clear, outbound: {servers: [pbx.example]}, limits: {prefixes: ["+"]}}
+  - {name: tls, outbound: {servers: [pbx.example], transport: tls}, limits: {prefixes: ["+1"]}}
+routes: [{name: out, from_room: true, trunks: [clear, tls]}]`)
+	for to, want := range map[string]string{
+		"sips:bob@pbx.example": "tls sips:bob@pbx.example", "SIPS:bob@pbx.example:5061": "tls sips:bob@pbx.example", "sips:bob@pbx.example:5060": "",
+		"sips:+12125551234@pbx.example": "tls +12125551234", "sips:+4930123456@pbx.example": "", "sip:bob@pbx.example": "clear sip:bob@pbx.example tls sip:bob@pbx.example",
+	} {
+		exits, err := p.Exits(Query{To: to})
+		var got []string
+		for _, e := range exits {
+			got = append(got, e.Trunk.Name, e.To)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: got %v, %v", to, got, err)
+		}
+	}
+}
+
+// 110 is an emergency number where the plan says so, and nowhere else.
+func TestPlansNameTheirOwnEmergencyNumbers(t *testing.T) {
+	p := mustParse(t, `
+trunks:
+  - {name: de, addresses: [192.0.2.1], country: DE, outbound: {servers: [de.example]}}
+routes:
+  - {name: all, trunk: de, room: lobby}
+  - {name: police, to: ["110", "112"], room: "sos-{{call.id}}", priority: emergency}
+  - {name: help, to: "115", number: "110", trunks: [de]}
+  - {name: any, from_room: true, to: "*", trunk: de}
+  - {name: out, from_room: true, to: "110", trunk: de, priority: emergency}
+`)
+	if d := p.Decide(Query{Trunk: "de", To: "110"}); d.Route != "police" || d.Priority != "emergency" {
+		t.Errorf("in: got %+v", d)
+	}
+	for to, want := range map[string]string{"110": "out", "1 1 0": "out", "tel:110": "out", "sip:110@de.example": "out", "112": "", "115": "", "0110": "", "+110": ""} {
+		if e, err := p.Exit(Query{To: to}); e.Route != want || err == nil && (e.To != "110" || !e.Emergency) {
+			t.Errorf("%s: got %+v, %v", to, e, err)
+		}
+	}
+	if exits, err := p.ExitsOf(p.Routes[2].Target, Query{To: "115"}, nil); err != nil || !exits[0].Emergency {
+		t.Errorf("a target: got %v, %v", exits, err)
+	}
+	p.Routes = p.Routes[:4] // nobody says how it leaves
+	if e, err := p.Exit(Query{To: "110"}); err == nil {
+		t.Errorf("got %+v", e)
 	}
 }
 

@@ -242,6 +242,7 @@ func TestPlanSurvivesYAMLAndJSON(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(sample))
+	f.Add([]byte(everything))
 	f.Add([]byte("routes:\n  - &a {name: a, <<: *a}"))
 	f.Add([]byte("trunks: [{limits: {cps: .nan}}]"))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -19,6 +19,7 @@ type prepared struct {
 	routes    []preparedRoute
 	countries []string // of the trunks by which from_room routes leave, each once
 	headers   []string
+	emergencies
 }
 
 // preparedRoute is a route with its texts parsed.
@@ -49,6 +50,7 @@ func newPrepared(p *Plan) *prepared {
 	x := &prepared{
 		of: p, trunks: make(map[string]int, len(p.Trunks)), usernames: map[string]int{},
 		networks: map[netip.Prefix]int{}, numbers: make(map[string]string, len(p.Numbers)),
+		emergencies: p.emergencies(),
 	}
 	for i := range p.Trunks {
 		x.addTrunk(i, &p.Trunks[i])

@@ -60,6 +60,7 @@ type checker struct {
 	problems   []Problem
 	trunkNames []string // made when first needed
 	calendars  []string
+	emergencies
 }
 
 func (c *checker) wrong(field, got, message string) {

@@ -101,12 +101,12 @@ func checkTemplate(template string) error {
 }
 
 // checkNumberTemplate checks a number target: what can be dialled, or a template for it.
-func checkNumberTemplate(template string) error {
+func checkNumberTemplate(template string, e emergencies) error {
 	if len(template) > 200 {
 		return errors.New("expected at most 200 characters")
 	}
 	if !strings.Contains(template, "{{") {
-		_, err := parseAddress(template, "")
+		_, err := numbering{emergencies: e}.address(template)
 		return err
 	}
 	_, err := expand(template, sampleVars, func(string) (string, error) { return "x", nil })

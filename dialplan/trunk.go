@@ -96,12 +96,16 @@ func (t *Trunk) serverAt(host string, port uint16) (string, bool) {
 	if t.Outbound == nil {
 		return "", false
 	}
+	usual := uint16(5060)
+	if t.Outbound.Transport == "tls" {
+		usual = 5061
+	}
 	for _, s := range t.Outbound.Servers {
 		h, p, err := parseServer(s)
 		if err != nil || h != host {
 			continue
 		}
-		if port == 0 || port == p || port == 5060 && p == 0 {
+		if port == 0 || port == p || port == usual && p == 0 {
 			return s, true
 		}
 	}
