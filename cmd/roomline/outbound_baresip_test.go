@@ -21,7 +21,8 @@ type baresipPhone struct {
 	addr, dir string
 }
 
-// more are further modules, like opus.so, and commands, like /dial URI.
+// more are modules, like opus.so, commands, like /dial URI, and lines of its
+// configuration.
 func startBaresip(t *testing.T, freqHz, levelDB float64, account string, more ...string) *baresipPhone {
 	t.Helper()
 	addr, err := freePort()
@@ -56,10 +57,13 @@ module_app menu.so
 `, addr, modules, mic.Name(), b.dir)
 	args := []string{"-4", "-f", b.dir, "-t", "60"}
 	for _, m := range more {
-		if strings.HasPrefix(m, "/") {
+		switch {
+		case strings.HasPrefix(m, "/"):
 			args = append(args, "-e", m)
-		} else {
+		case strings.HasSuffix(m, ".so"):
 			config += "module " + m + "\n"
+		default:
+			config += m + "\n"
 		}
 	}
 	for name, text := range map[string]string{

@@ -2,6 +2,10 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +56,64 @@ routes:
 			h.endsProtected(t, desk, id, s.record)
 		})
 	}
+}
+
+// Signalling over TLS keeps SDES keys from whoever reads the wire.
+func TestBaresipOverTLSWithSRTPRequired(t *testing.T) {
+	dir := t.TempDir()
+	ours, theirs := filepath.Join(dir, "gateway.pem"), filepath.Join(dir, "desk.pem")
+	for _, cert := range []string{ours, theirs} {
+		writeCertificate(t, cert, cert+".key", "127.0.0.1", time.Now().Add(time.Hour))
+	}
+	both := filepath.Join(dir, "desk-both.pem") // baresip wants key and certificate in one file
+	var pem []byte
+	for _, part := range []string{theirs + ".key", theirs} {
+		b, err := os.ReadFile(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pem = append(pem, b...)
+	}
+	if err := os.WriteFile(both, pem, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secure := func(s *settings) {
+		s.SIPTLS, s.SIPTLSCert, s.SIPTLSKey, s.SIPTLSCA = []string{"127.0.0.1:0"}, ours, ours+".key", theirs
+	}
+	t.Run("out", func(t *testing.T) {
+		desk := startBaresip(t, 440, -20, "answermode=auto;mediaenc=srtp-mand", "srtp.so", "sip_certificate "+both)
+		host, port, _ := net.SplitHostPort(desk.addr)
+		n, _ := strconv.Atoi(port)
+		h := startHouse(t, fmt.Sprintf(`
+trunks:
+  - {name: desks, outbound: {servers: ["%s:%d"], transport: tls}, srtp: required}
+routes:
+  - {name: desks, from_room: true, to: "sip:*", trunk: desks}
+`, host, n+1), secure)
+		guest := h.enter("lobby", "ann")
+		guest.Speak(phone.Tone(700, -18))
+		rec := h.dial(map[string]any{"to": fmt.Sprintf("sip:desk@%s:%d", host, n+1), "room": "lobby", "from": "ann"})
+		h.awaitState(rec.ID, bridge.StateActive)
+		hears(t, "the room", guest.Heard, 440, -20)
+		desk.hasHeardFor(t, h, rec.ID, 2*time.Second)
+		h.endsProtected(t, desk, rec.ID, "sdes ")
+	})
+	t.Run("in", func(t *testing.T) {
+		h := startHouse(t, `
+trunks:
+  - {name: desks, addresses: [127.0.0.1], srtp: required}
+routes:
+  - {name: all, trunk: desks, room: lobby}
+`, secure)
+		guest := h.enter("lobby", "ann")
+		guest.Speak(phone.Tone(700, -18))
+		desk := startBaresip(t, 440, -20, "mediaenc=srtp-mand", "srtp.so", "sip_certificate "+both, "sip_cafile "+ours,
+			"/dial sip:lobby@"+h.ua.TLSAddr().String()+";transport=tls")
+		hears(t, "the room", guest.Heard, 440, -20)
+		id := h.onlyCall(t)
+		desk.hasHeardFor(t, h, id, 2*time.Second)
+		h.endsProtected(t, desk, id, "sdes ")
+	})
 }
 
 // onlyCall is the id of the one call there is.
