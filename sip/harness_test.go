@@ -89,6 +89,9 @@ func (a *agent) incoming() call {
 	case c := <-a.calls:
 		return c
 	case <-time.After(patience):
+		for len(a.refusals) > 0 {
+			a.t.Log(<-a.refusals)
+		}
 		a.t.Fatal("no call came in")
 		return call{}
 	}

@@ -51,7 +51,7 @@ func (n *memNet) Listen(_ context.Context, _, address string) (net.PacketConn, e
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if want.Port() == 0 {
-		n.next++
+		n.next += 2 // the next one is for RTCP
 		want = netip.AddrPortFrom(want.Addr(), n.next)
 	}
 	if n.conns[want] != nil {
