@@ -25,6 +25,7 @@ type fakeLine struct {
 	answered chan struct{}
 	mu       sync.Mutex
 	over     bool
+	keys     []rune
 	rings    int
 	early    int
 	auto     bool // an answer is acknowledged at once
@@ -71,7 +72,19 @@ func (l *fakeLine) Refer(_ context.Context, to string, _ Line) error {
 	l.referred <- to
 	return nil
 }
-func (l *fakeLine) SendDigit(context.Context, rune, time.Duration) error { return nil }
+func (l *fakeLine) SendDigit(_ context.Context, key rune, _ time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keys = append(l.keys, key)
+	return nil
+}
+
+// keysSent are those that went by INFO.
+func (l *fakeLine) keysSent() []rune {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keys
+}
 
 func (l *fakeLine) Ring() error {
 	if l.panics {

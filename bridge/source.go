@@ -211,6 +211,9 @@ func (s *Source) decode(f *fanout, p *media.Packet, at int64, ticks, lost int) {
 		d.seams, s.seams.open = &s.seams, false
 	}
 	if s.ear != nil {
+		if lost > 0 {
+			s.ear.detector.Gap()
+		}
 		s.ear.hear(s.convert.at(&d, media.NarrowbandHz))
 	}
 	s.deliver(f, &d)

@@ -7,6 +7,7 @@ import "math"
 // do.
 const (
 	keyBlock  = 102   // samples, 12.75 ms
+	keySettle = 56    // samples after a gap that are passed over, 7 ms
 	keyHits   = 2     // blocks in a row make a key
 	keyMisses = 4     // blocks in a row of other sound end it: what a lost packet spoils is bridged
 	keyQuiets = 2     // blocks in a row of silence end it
@@ -36,6 +37,7 @@ type KeyDetector struct {
 	s1, s2 [8]float32 // Goertzel filters
 	energy float32
 	n      int // samples of the block so far
+	skip   int // samples to pass over before it
 
 	last   byte    // the key of the block before, 0: none
 	hits   int     // blocks in a row with it
@@ -47,10 +49,12 @@ type KeyDetector struct {
 
 // Hear takes sound at [NarrowbandHz] and returns the key that has begun in it, if
 // one has; each press is told once, after at most 40 ms. Sound that was made up
-// for a lost packet is not to be given: a key then is as if it were shorter.
+// for a lost packet is not to be given, see Gap.
 // More than 40 ms at a time may hold two keys, of which the later one is told.
 func (d *KeyDetector) Hear(pcm []int16) (key rune, ok bool) {
-	for len(pcm) > 0 {
+	n := min(d.skip, len(pcm))
+	d.skip -= n
+	for pcm = pcm[n:]; len(pcm) > 0; {
 		n := min(keyBlock-d.n, len(pcm))
 		d.filter(pcm[:n])
 		pcm = pcm[n:]
@@ -60,9 +64,22 @@ func (d *KeyDetector) Hear(pcm []int16) (key rune, ok bool) {
 		if k := d.follow(d.judge()); k != 0 {
 			key, ok = rune(k), true
 		}
-		d.s1, d.s2, d.energy, d.n = [8]float32{}, [8]float32{}, 0, 0
+		d.clear()
 	}
 	return key, ok
+}
+
+// Gap tells that sound is missing, or was made up, before what Hear gets next: a
+// key on both sides of it is one, and no block reaches across it. What follows
+// is passed over for as long as decoders fade back in, such that a packet of 20 ms
+// by itself still holds a block.
+func (d *KeyDetector) Gap() {
+	d.clear()
+	d.skip = keySettle
+}
+
+func (d *KeyDetector) clear() {
+	d.s1, d.s2, d.energy, d.n = [8]float32{}, [8]float32{}, 0, 0
 }
 
 // filter runs two filters at a time, so that their chains of dependent

@@ -1,6 +1,8 @@
 package room
 
 import (
+	"slices"
+
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/webrtc"
@@ -76,15 +78,15 @@ func (b *browser) tracksHere() map[string]bool {
 	return here
 }
 
-// hintPlayback asks for narrowband Opus when only phones listen: it costs a
-// quarter to decode, and they hear no more. True when the hint has changed.
+// hintPlayback asks for narrowband Opus when only narrowband phones listen: it
+// costs a quarter to decode, and they hear no more. True when the hint has changed.
 func (b *browser) hintPlayback() bool {
 	phones, others := 0, 0
 	me := b.seat.Record()
 	for _, p := range b.watched.Record().Participants {
 		switch {
 		case p.Person == me.Person:
-		case p.Kind == bridge.KindPhone:
+		case p.Kind == bridge.KindPhone && !hearsWideband(p):
 			phones++
 		default:
 			others++
@@ -101,4 +103,11 @@ func (b *browser) hintPlayback() bool {
 	}
 	b.peer.SetMaxPlaybackRate(rate)
 	return true
+}
+
+// hearsWideband reports whether a phone's codec, the same both ways, has more than 3.4 kHz.
+func hearsWideband(p bridge.ParticipantRecord) bool {
+	return slices.ContainsFunc(p.Tracks, func(t bridge.TrackRecord) bool {
+		return t.Codec == media.G722.String() || t.Codec == media.Opus.String()
+	})
 }
