@@ -12,7 +12,7 @@ type Query struct {
 	Trunk    string            // the trunk it came from, or that was asked for; may be empty
 	Trunks   []string          // of a call that leaves: by these and no others, in this order, whatever the routes say; see [Plan.ExitsOf]
 	To, From string            // user part, number or URI as it came; From may be empty
-	Headers  map[string]string // header fields and attributes by name, in any letter case; may be nil
+	Headers  map[string]string // header fields and attributes by name, in any letter case; the trunk's header map is applied to them. May be nil
 	At       time.Time         // when; needed where routes have hours
 }
 
@@ -67,16 +67,22 @@ func (p *Plan) walk(q Query, e *Explanation) (Decision, []Exit) {
 	return p.Routes[i].decision(c, v), nil
 }
 
-// normalize reads the numbers of a call that comes in as its trunk's country writes them.
+// normalize reads the numbers of a call that comes in as its trunk's country
+// writes them, and its header fields by the trunk's map.
 func (p *Plan) normalize(c *call) {
 	i, ok := c.ready.trunks[c.Trunk]
-	if !ok || p.Trunks[i].Country == "" {
+	if !ok {
+		c.notes.noteTrunk(c.Trunk)
 		return
 	}
-	country := p.Trunks[i].Country
-	c.To, c.From = normal(c.To, country), normal(c.From, country)
-	c.notes.noteNumber("called", c.raw.To, c.To, country)
-	c.notes.noteNumber("caller", c.raw.From, c.From, country)
+	t := &p.Trunks[i]
+	c.Headers = t.Headers.with(c.Headers)
+	if t.Country == "" {
+		return
+	}
+	c.To, c.From = normal(c.To, t.Country), normal(c.From, t.Country)
+	c.notes.noteNumber("called", c.raw.To, c.To, t.Country)
+	c.notes.noteNumber("caller", c.raw.From, c.From, t.Country)
 }
 
 // first finds the first route that matches, or -1.

@@ -47,6 +47,9 @@ func (p *Plan) Explain(q Query) Explanation {
 func (p *Plan) explainNumbers(e *Explanation) {
 	d, q := e.Decision, e.Query
 	q.To, q.From = d.To, d.From
+	if t, ok := p.TrunkNamed(q.Trunk); ok {
+		q.Headers = t.Headers.with(q.Headers)
+	}
 	vars := map[string]string{"call.id": "id", "call.to": d.To, "call.from": d.From}
 	for name, value := range q.Headers {
 		vars[attributes+name] = value
@@ -63,6 +66,12 @@ func (p *Plan) explainNumbers(e *Explanation) {
 		}
 	}
 	e.number, e.Steps = "", steps
+}
+
+func (e *Explanation) noteTrunk(name string) {
+	if e != nil && name != "" {
+		e.Notes = append(e.Notes, "no trunk is named "+name)
+	}
 }
 
 func (e *Explanation) noteNumber(who, raw, normal, country string) {

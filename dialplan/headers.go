@@ -110,13 +110,24 @@ func (m *HeaderMap) Attributes(headers map[string]string) map[string]string {
 	if m == nil {
 		return nil
 	}
-	attributes := map[string]string{}
+	made := map[string]string{}
 	for name, attribute := range m.In {
 		if value := valueOf(headers, name); value != "" {
-			attributes[attribute] = value
+			made[attribute] = value
 		}
 	}
-	return attributes
+	return made
+}
+
+// with adds the attributes that header fields make to them.
+func (m *HeaderMap) with(headers map[string]string) map[string]string {
+	made := m.Attributes(headers)
+	if len(made) == 0 {
+		return headers
+	}
+	all := maps.Clone(headers)
+	maps.Copy(all, made)
+	return all
 }
 
 // Fields are the header fields that a call which leaves carries by this map.

@@ -42,6 +42,14 @@ func TestRoutesOnHeaders(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, s)
 		}
 	}
+	for name, trunk := range map[string]string{"blue": "carrier", "any": ""} { // the map belongs to the trunk
+		if d := p.Decide(Query{Trunk: trunk, To: "x", Headers: map[string]string{"X-Tenant": "blue", "subject": "help"}}); d.Target.Room != name {
+			t.Errorf("by trunk %q: got %s", trunk, d)
+		}
+	}
+	if s := p.Explain(Query{Trunk: "carier", To: "x"}).String(); !strings.Contains(s, "\n  no trunk is named carier\n") {
+		t.Errorf("got\n%s", s)
+	}
 	if got := p.HeaderNames(); !reflect.DeepEqual(got, []string{"Subject", "X-Tenant", "topic"}) {
 		t.Errorf("got %v", got)
 	}

@@ -157,7 +157,7 @@ func orNone(s string) string {
 
 // plusHint names the most frequent reason of a number that almost matches.
 func plusHint(ps Patterns, s string) string {
-	if _, ok := ps.Match("+" + s); ok && s != "" {
+	if _, ok := ps.Match("+" + s); ok && s != "" && !Emergency(s) {
 		return " (it came without +: add that form as a pattern, or set the trunk's country)"
 	}
 	if bare, ok := strings.CutPrefix(s, "+"); ok {
