@@ -96,7 +96,7 @@ func (t Ticket) emergency() bool { return t.decision.Priority == "emergency" }
 func (x *Exchange) decide(inv Invite) Ticket {
 	trunk, trusted := x.sourceOf(inv)
 	return Ticket{trunk: trunk, decision: x.plan().Decide(dialplan.Query{
-		Stranger: !trusted, Trunk: trunk.Name, To: inv.To, From: inv.From, Headers: described(inv, trunk), At: time.Now(),
+		Stranger: !trusted, Trunk: trunk.Name, To: inv.To, From: inv.From, Headers: inv.Headers, At: time.Now(),
 	})}
 }
 

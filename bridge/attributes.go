@@ -36,18 +36,6 @@ func attributesOf(inv Invite, t dialplan.Trunk) map[string]string {
 	return out
 }
 
-// described are the header fields of an INVITE and the attributes made of them,
-// for the conditions of routes.
-func described(inv Invite, t dialplan.Trunk) map[string]string {
-	mapped := t.Headers.Attributes(inv.Headers)
-	if len(mapped) == 0 {
-		return inv.Headers
-	}
-	all := maps.Clone(inv.Headers)
-	maps.Copy(all, mapped)
-	return all
-}
-
 // ownNamed are the X- header fields.
 func ownNamed(headers map[string]string) map[string]string {
 	out := map[string]string{}
