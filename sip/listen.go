@@ -32,6 +32,7 @@ func (u *UA) open(ctx context.Context) error {
 		sipgo.WithUserAgentTransactionLayerOptions(
 			sipmsg.WithTransactionLayerLogger(silent),
 			sipmsg.WithTransactionLayerUnhandledResponseHandler(u.onStrayResponse),
+			sipmsg.WithTransactionLayerTerminateOnConnClose(), // what waits for a broken connection waits in vain
 		),
 	)
 	if err != nil {

@@ -255,6 +255,9 @@ func (c *stream) frame() (raw []byte, claimed int, err error) {
 func (c *stream) Write(b []byte) (int, error) {
 	c.Conn.SetWriteDeadline(time.Now().Add(writeTime))
 	out := c.owner.guard.retag(b)
+	if faceIndex(c.text) > 0 {
+		out = plainPort(out)
+	}
 	c.owner.tap.sent(out, c.transport, c.local, c.remote)
 	if _, err := c.Conn.Write(out); err != nil {
 		c.abort()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,4 +77,39 @@ func TestLargeRequestGoesOverUDPWhenTCPIsSilent(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 	out.End(bridge.CauseNormal, "")
+}
+
+// A server that takes the connection and drops it, and one that refuses it, are
+// passed over at once.
+func TestBrokenConnectionGoesToTheNextServer(t *testing.T) {
+	a := startAgent(t, nil)
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	var dropped sync.WaitGroup
+	dropped.Go(func() {
+		if c, err := l.Accept(); err == nil {
+			p := &tcpPeer{t, c, bufio.NewReader(c)}
+			p.status()
+			c.Close()
+		}
+	})
+	defer dropped.Wait()
+	defer l.Close()
+	b := startAgent(t, nil)
+	begin := time.Now()
+	out := a.dial(bridge.DialSpec{To: "lobby", Trunk: dialplan.Trunk{Name: "pbx", Outbound: &dialplan.Outbound{Transport: "tcp",
+		Servers: []string{closed.Addr().String(), l.Addr().String(), b.Addr().String()}}}})
+	in := b.incoming()
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+	in.End(bridge.CauseBusy, "")
+	expectEnd(t, out, bridge.CauseBusy)
 }
