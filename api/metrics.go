@@ -23,6 +23,7 @@ type metrics struct {
 	deliveries *prometheus.CounterVec
 	callsEnded *prometheus.CounterVec
 	exchange   Exchange
+	trunks     Trunks // may be nil
 
 	mu      sync.Mutex
 	packets packets // of calls that ended
@@ -52,6 +53,8 @@ var (
 	descCalls = prometheus.NewDesc("roomline_calls", "Live calls.", []string{"state", "direction"}, nil)
 	descLegs  = prometheus.NewDesc("roomline_legs", "Participants of rooms, phones among them.", []string{"kind"}, nil)
 	descRooms = prometheus.NewDesc("roomline_rooms", "Open rooms.", nil, nil)
+	descTrunk = prometheus.NewDesc("roomline_trunk_registered", "1 while the trunk is registered at its carrier; only trunks that register.", []string{"trunk"}, nil)
+	descUp    = prometheus.NewDesc("roomline_trunk_server_up", "1 while the server at this address answers, 0 while it does not; absent while that is not known.", []string{"trunk", "address"}, nil)
 	descRTP   = prometheus.NewDesc("roomline_phone_packets_total", "RTP packets of phone legs.", []string{"what"}, nil)
 )
 
@@ -59,7 +62,7 @@ var (
 func newMetrics(s *Server, portsInUse func() int) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		exchange: s.exchange,
+		exchange: s.exchange, trunks: s.trunks,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roomline_http_requests_total", Help: "HTTP requests answered."}, []string{"method", "status"}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -110,14 +113,15 @@ func (m *metrics) ended(c bridge.CDR) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descCalls, descLegs, descRooms, descRTP} {
+	for _, d := range []*prometheus.Desc{descCalls, descLegs, descRooms, descRTP, descTrunk, descUp} {
 		ch <- d
 	}
 }
 
-// Collect implements prometheus.Collector: it reads live calls and rooms.
+// Collect implements prometheus.Collector: it reads live calls, rooms and trunks.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectCalls(ch)
+	m.collectTrunks(ch)
 	rooms := m.exchange.Rooms()
 	kinds := map[string]int{"phone": 0, "browser": 0, "whip": 0, "whep": 0, "agent": 0}
 	for _, r := range rooms {
@@ -128,6 +132,25 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(descRooms, prometheus.GaugeValue, float64(len(rooms)))
 	for kind, n := range kinds {
 		ch <- prometheus.MustNewConstMetric(descLegs, prometheus.GaugeValue, float64(n), kind)
+	}
+}
+
+func (m *metrics) collectTrunks(ch chan<- prometheus.Metric) {
+	if m.trunks == nil {
+		return
+	}
+	truth := map[bool]float64{true: 1}
+	for _, t := range m.trunks.TrunkStates() {
+		if t.Registration != "" {
+			ch <- prometheus.MustNewConstMetric(descTrunk, prometheus.GaugeValue, truth[t.Registration == "registered"], t.Name)
+		}
+		seen := map[string]bool{}
+		for _, s := range t.Servers {
+			if s.State != "unknown" && !seen[s.Address] { // two names may lead to one address
+				ch <- prometheus.MustNewConstMetric(descUp, prometheus.GaugeValue, truth[s.State == "up"], t.Name, s.Address)
+			}
+			seen[s.Address] = true
+		}
 	}
 }
 
