@@ -122,15 +122,17 @@ func TestReinviteMayRenewKeysAndNotTakeThemAway(t *testing.T) {
 	if got := line.Media().Params().Security; got != before {
 		t.Error("a refused offer changed the keys")
 	}
-	held := again(savp(4000, wireLine+"a=sendonly\r\n"))
+	held := again(strings.Replace(savp(4000, wireLine+"a=sendonly\r\n"), "SAVP 0", "SAVP 8", 1))
 	w.sendDraft(held.within("ACK", w.response(200, "INVITE")).as(held.cseq))
+	expect(t, line, bridge.LineRenegotiated)
 	expect(t, line, bridge.LineHeld)
-	if got := line.Media().Params().Security; !bytes.Equal(got.Send, before.Send) || !bytes.Equal(got.Receive, before.Receive) {
-		t.Error("hold changed the keys")
+	if got := line.Media().Params().Security; !bytes.Equal(got.Send, before.Send) || !bytes.Equal(got.Receive, before.Receive) || line.Media().Params().Codec != media.PCMA {
+		t.Error("hold with another codec changed the keys, or left the codec")
 	}
 	fresh := bytes.Repeat([]byte{9}, 30)
 	renewed := again(savp(4000, strings.Replace(wireLine, wireKey, base64.StdEncoding.EncodeToString(fresh), 1)))
 	w.sendDraft(renewed.within("ACK", w.response(200, "INVITE")).as(renewed.cseq))
+	expect(t, line, bridge.LineRenegotiated)
 	expect(t, line, bridge.LineResumed)
 	if got := line.Media().Params().Security; !bytes.Equal(got.Receive, fresh) || !bytes.Equal(got.Send, before.Send) {
 		t.Error("the peer's new key is not in force")
