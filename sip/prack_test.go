@@ -270,3 +270,18 @@ func TestReliableResponsesAreAcknowledgedInOrder(t *testing.T) {
 		expectEnd(t, out, bridge.CauseNormal)
 	})
 }
+
+func FuzzRAck(f *testing.F) {
+	f.Add("7 1 INVITE")
+	f.Add("  7\t1  INVITE ")
+	f.Add("4294967303 1 INVITE")
+	invite := sipmsg.NewRequest(sipmsg.INVITE, sipmsg.Uri{Host: "example.com"})
+	invite.AppendHeader(&sipmsg.CSeqHeader{SeqNo: 1, MethodName: sipmsg.INVITE})
+	f.Fuzz(func(t *testing.T, rack string) {
+		prack := sipmsg.NewRequest(sipmsg.PRACK, sipmsg.Uri{Host: "example.com"})
+		prack.AppendHeader(sipmsg.NewHeader("RAck", rack))
+		if p := (&unacked{rseq: 7}); p.acknowledgedBy(prack, invite) && !strings.Contains(rack, "7") {
+			t.Errorf("%q acknowledges 7", rack)
+		}
+	})
+}
