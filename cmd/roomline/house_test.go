@@ -222,8 +222,15 @@ type program struct {
 
 func startProgram(t *testing.T, dir, name string, args ...string) *program {
 	t.Helper()
-	p := &program{cmd: exec.Command(tool(t, name), args...), out: &logTail{}, done: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.out, p.out
+	c := exec.Command(tool(t, name), args...)
+	c.Dir = dir
+	return startCommand(t, c)
+}
+
+func startCommand(t *testing.T, c *exec.Cmd) *program {
+	t.Helper()
+	p := &program{cmd: c, out: &logTail{}, done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +239,7 @@ func startProgram(t *testing.T, dir, name string, args ...string) *program {
 		p.cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("%s said:\n%s", name, p.out.last(30))
+			t.Logf("%s said:\n%s", c.Path, p.out.last(30))
 		}
 	})
 	return p
