@@ -53,13 +53,13 @@ func national(digits, country string) (string, bool) {
 // countryOf is the country by which a call that leaves reads a number without +:
 // that of the trunks it may leave by. Trunks that would read it differently are
 // an error, for the second trunk must not dial another number than the first.
-func (p *Plan) countryOf(q Query, x *prepared) (string, error) {
-	countries := x.countries
+func (p *Plan) countryOf(c *call) (string, error) {
+	countries := c.ready.countries
 	switch {
-	case len(q.Trunks) > 0:
-		countries = p.countriesOf(q.Trunks, x)
-	case q.Trunk != "":
-		countries = p.countriesOf([]string{q.Trunk}, x)
+	case len(c.trunks) > 0:
+		countries = p.countriesOf(c.trunks, c.ready)
+	case c.Trunk != "":
+		countries = p.countriesOf([]string{c.Trunk}, c.ready)
 	}
 	switch len(countries) {
 	case 0:

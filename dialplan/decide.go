@@ -10,7 +10,6 @@ type Query struct {
 	FromRoom bool              // it leaves a room or the API; else it comes in
 	Stranger bool              // it comes in from a source that is not trusted
 	Trunk    string            // the trunk it came from, or that was asked for; may be empty
-	Trunks   []string          // of a call that leaves: by these and no others, in this order, whatever the routes say; see [Plan.ExitsOf]
 	To, From string            // user part, number or URI as it came; From may be empty
 	Headers  map[string]string // header fields and attributes by name, in any letter case; the trunk's header map is applied to them. May be nil
 	At       time.Time         // when; needed where routes have hours
@@ -18,13 +17,14 @@ type Query struct {
 
 // call is a Query with what was worked out about it.
 type call struct {
-	Query        // To and From normalised
-	raw   Query  // as it was asked
-	host  string // of the SIP URI that To was: only trunks with that server can reach it
-	port  uint16
-	named bool         // Trunks come from a target that spells To out
-	ready *prepared    // of the plan
-	notes *Explanation // nil: nobody asks why
+	Query           // To and From normalised
+	raw    Query    // as it was asked
+	host   string   // of the SIP URI that To was: only trunks with that server can reach it
+	port   uint16   // likewise; 0: not said
+	trunks []string // of a target, by which it leaves whatever the routes say; else empty
+	named  bool     // the target spells To out
+	ready  *prepared
+	notes  *Explanation // nil: nobody asks why
 }
 
 // Decision is where a call goes.

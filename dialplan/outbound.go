@@ -72,13 +72,13 @@ func (p *Plan) ExitsOf(t Target, q Query, vars map[string]string) ([]Exit, error
 }
 
 func (p *Plan) target(t Target, q Query, vars map[string]string, e *Explanation) (Decision, []Exit) {
-	out := Query{FromRoom: true, Trunks: t.Trunks, To: t.Number, From: q.From, Headers: q.Headers, At: q.At}
-	c := &call{Query: out, raw: out, ready: p.prepared(), notes: e}
+	out := Query{FromRoom: true, To: t.Number, From: q.From, Headers: q.Headers, At: q.At}
+	c := &call{Query: out, raw: out, trunks: t.Trunks, ready: p.prepared(), notes: e}
 	to, err := expand(t.Number, vars, dialable)
 	if err != nil {
 		return refuse(c, "unknown_number", "number "+t.Number+" cannot be dialled: "+err.Error()), nil
 	}
-	c.named = to == t.Number || c.ready.urgent(q.To) && c.ready.urgent(to)
+	c.named = !strings.Contains(t.Number, "{{") || c.ready.urgent(q.To) && c.ready.urgent(to)
 	c.To, c.raw.To = to, to
 	return p.leave(c)
 }
@@ -90,8 +90,8 @@ func (p *Plan) leave(c *call) (Decision, []Exit) {
 		return refuse(c, "unknown_number", err.Error()), nil
 	}
 	c.To, c.host, c.port = a.called(), a.host, a.port
-	if len(c.Trunks) > 0 {
-		return p.exits(c, a, nil, c.Trunks)
+	if len(c.trunks) > 0 {
+		return p.exits(c, a, nil, c.trunks)
 	}
 	i, _ := p.first(c)
 	if i < 0 {
@@ -103,7 +103,7 @@ func (p *Plan) leave(c *call) (Decision, []Exit) {
 // address reads what is to be dialled, and the caller, in the country of the
 // trunks by which the call may leave.
 func (p *Plan) address(c *call) (address, error) {
-	country, ambiguous := p.countryOf(c.Query, c.ready)
+	country, ambiguous := p.countryOf(c)
 	a, err := numbering{country, c.ready.emergencies}.address(c.To)
 	if err == nil {
 		c.From = normal(c.From, country)

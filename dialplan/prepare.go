@@ -101,9 +101,9 @@ func (x *prepared) addCountries(p *Plan, r *Route, exits []string) {
 	if !r.FromRoom {
 		return
 	}
-	for _, name := range exits {
-		if i, ok := x.trunks[name]; ok && p.Trunks[i].Country != "" && !slices.Contains(x.countries, p.Trunks[i].Country) {
-			x.countries = append(x.countries, p.Trunks[i].Country)
+	for _, country := range p.countriesOf(exits, x) {
+		if !slices.Contains(x.countries, country) {
+			x.countries = append(x.countries, country)
 		}
 	}
 }
