@@ -188,6 +188,7 @@ func planOf(t testing.TB, text string) func() *dialplan.Plan {
 			t.Fatal(err)
 		}
 	}
+	p = p.Prepare()
 	return func() *dialplan.Plan { return p }
 }
 
