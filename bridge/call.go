@@ -39,7 +39,8 @@ type Call struct {
 	line      Line
 	events    <-chan LineEvent
 	emergency bool
-	hops      Hops // of the INVITE
+	hops      Hops   // of the INVITE
+	name      string // its display name
 	trunk     dialplan.Trunk
 	slot      *slot
 	way       way      // how an outbound call leaves
@@ -196,7 +197,8 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 				c.referred(e.Referral)
 			case LineVerified:
 				c.note(func(r *CallRecord) { r.Verstat = printable(e.Verstat, longestAttribute) })
-				c.emit("call.verified", nil)
+				c.emit("call.verified", map[string]any{"verstat": e.Verstat, "reason": e.Reason})
+				return e, told
 			default:
 				return e, told
 			}

@@ -85,7 +85,7 @@ func (c *Call) exitsTo(t dialplan.Target) ([]dialplan.Exit, error) {
 func (c *Call) wayFor() way {
 	rec := c.Record()
 	diversion := append([]string{rec.To + ";reason=" + c.diverted()}, rec.Diversion...)
-	return way{from: rec.From, hops: c.hops, identity: Identity{
+	return way{from: rec.From, fromName: c.name, hops: c.hops, identity: Identity{
 		Asserted: rec.Asserted, Private: rec.Private, Diversion: diversion[:min(len(diversion), mostDiversions)],
 	}}
 }

@@ -340,3 +340,35 @@ func TestRedirectsAreDeniedByDefault(t *testing.T) {
 		h.over()
 	})
 }
+
+func TestVerificationIsRequired(t *testing.T) {
+	plan := strings.Replace(connectPlan, "headers: {in", "stir: require\n    headers: {in", 1)
+	for _, c := range []struct {
+		verstat, to string
+		ends        Cause
+	}{
+		{"TN-Validation-Passed-A", "lobby", CauseNone}, {"TN-Validation-Failed", "lobby", CauseForbidden},
+		{"No-TN-Validation", "lobby", CauseForbidden}, {"", "lobby", CauseForbidden}, {"", "911", CauseNone},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := openQuiet(t, plan)
+			began := time.Now()
+			l, call := h.calling(c.to)
+			if c.to != "911" && (l.rings != 0 || len(l.answered) != 0) {
+				t.Error("it rings before it is verified")
+			}
+			if c.verstat != "" {
+				l.events <- LineEvent{Kind: LineVerified, Verstat: c.verstat, Reason: "as the test says"}
+			}
+			if c.ends == CauseNone {
+				synctest.Wait()
+				if r := call.Record(); r.State != StateActive {
+					t.Errorf("%+v: %+v", c, r)
+				}
+			} else if d := h.cdr(call); d.Cause != c.ends || d.Reason == "" || time.Since(began) > 3*time.Second {
+				t.Errorf("%+v: %+v after %v", c, d, time.Since(began))
+			}
+			h.over()
+		})
+	}
+}

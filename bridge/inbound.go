@@ -30,12 +30,41 @@ func (x *Exchange) Incoming(inv Invite, line Line) {
 		c.rec.To, c.rec.From = d.To, d.From
 	}
 	c.trunk, c.slot, c.emergency, c.hops = t.trunk, t.slot, t.emergency(), inv.Hops
+	c.name = inv.FromName
 	c.attach(line)
 	if t.replaces != nil {
 		x.start(c, func() step { return c.replace(t.replaces) })
 		return
 	}
-	x.start(c, func() step { return c.incoming(t.decision.Target) })
+	first := c.incoming
+	if t.trunk.STIR == "require" && !c.emergency {
+		first = c.verify
+	}
+	x.start(c, func() step { return first(t.decision.Target) })
+}
+
+// verifyTime is how long a call may wait for its verification, which itself
+// gives up after 2 s.
+const verifyTime = 2500 * time.Millisecond
+
+// verify: a trunk that requires it takes only callers whose number was verified
+// (RFC 8224). Emergency calls do not wait.
+func (c *Call) verify(t dialplan.Target) step {
+	timeout := time.NewTimer(verifyTime)
+	defer timeout.Stop()
+	for {
+		switch e, what := c.wait(nil, timeout.C); {
+		case what == over:
+			return nil
+		case what == timeUp:
+			return c.end(CauseForbidden, "trunk "+c.trunk.Name+" requires a verified caller, and the call brings no Identity that says who calls")
+		case e.Kind != LineVerified:
+		case strings.HasPrefix(e.Verstat, "TN-Validation-Passed"):
+			return c.incoming(t)
+		default:
+			return c.end(CauseForbidden, "the caller is not verified, which trunk "+c.trunk.Name+" requires: "+e.Reason)
+		}
+	}
 }
 
 // incoming: an INVITE has come; the dial plan says where it goes.
