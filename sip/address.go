@@ -1,7 +1,9 @@
 package sip
 
 import (
+	"iter"
 	"net/url"
+	"slices"
 	"strings"
 
 	sipmsg "github.com/emiago/sipgo/sip"
@@ -114,7 +116,7 @@ func addressFault(uri string) string {
 
 // paramOf finds a parameter in a list that begins with its first semicolon.
 func paramOf(params, name string) (string, bool) {
-	for _, p := range splitOutside(params, ';') {
+	for p := range eachOutside(params, ';') {
 		key, value, _ := strings.Cut(p, "=")
 		if strings.EqualFold(strings.TrimSpace(key), name) {
 			return strings.TrimSpace(value), true
@@ -124,9 +126,23 @@ func paramOf(params, name string) (string, bool) {
 }
 
 // splitOutside splits at sep where it stands outside quotes and angle brackets.
-func splitOutside(s string, sep byte) []string {
-	var parts []string
-	start, quoted, escaped, bracket := 0, false, false, false
+func splitOutside(s string, sep byte) []string { return slices.Collect(eachOutside(s, sep)) }
+
+// eachOutside is splitOutside, part by part.
+func eachOutside(s string, sep byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for more := true; more; {
+			var part string
+			if part, s, more = cutOutside(s, sep); !yield(part) {
+				return
+			}
+		}
+	}
+}
+
+// cutOutside cuts at the first sep outside quotes and angle brackets.
+func cutOutside(s string, sep byte) (before, after string, found bool) {
+	quoted, escaped, bracket := false, false, false
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
@@ -142,11 +158,10 @@ func splitOutside(s string, sep byte) []string {
 		case c == '>':
 			bracket = false
 		case c == sep && !bracket:
-			parts = append(parts, s[start:i])
-			start = i + 1
+			return s[:i], s[i+1:], true
 		}
 	}
-	return append(parts, s[start:])
+	return s, "", false
 }
 
 // userPart is what a dial plan matches: the user of a sip: URI, percent-decoded

@@ -74,12 +74,12 @@ var single = []string{"From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-
 
 func checkPresent(h *head) *fault {
 	for _, name := range mandatory {
-		if _, n := h.get(strings.ToLower(name)); n == 0 {
+		if _, n := h.get(usualNames[name]); n == 0 {
 			return faultf(400, "%s is missing", name)
 		}
 	}
 	for _, name := range single {
-		if _, n := h.get(strings.ToLower(name)); n > 1 {
+		if _, n := h.get(usualNames[name]); n > 1 {
 			return faultf(400, "%s appears %d times", name, n)
 		}
 	}
@@ -94,7 +94,7 @@ func checkVia(h *head) *fault {
 		if f.name != "via" {
 			continue
 		}
-		for _, hop := range splitOutside(f.value, ',') {
+		for hop := range eachOutside(f.value, ',') {
 			if words := viaFault(strings.TrimSpace(hop)); words != "" && first {
 				return faultf(400, "Via: %s", words)
 			} else if words != "" {
@@ -111,15 +111,14 @@ func viaFault(hop string) string {
 	if !ok {
 		return "no sent-by address"
 	}
-	parts := strings.Split(protocol, "/")
-	if len(parts) != 3 || !strings.EqualFold(parts[0], "SIP") || parts[1] != "2.0" || !isToken(parts[2]) {
+	if len(protocol) < 9 || !strings.EqualFold(protocol[:8], "SIP/2.0/") || !isToken(protocol[8:]) {
 		return "the protocol is not SIP/2.0 over a transport"
 	}
 	sentBy, params, _ := strings.Cut(sentBy, ";")
 	if words := hostPortFault(strings.TrimSpace(sentBy)); words != "" {
 		return words
 	}
-	for _, p := range strings.Split(params, ";") {
+	for p := range strings.SplitSeq(params, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
 		if strings.EqualFold(strings.TrimSpace(name), "branch") && !isToken(strings.TrimSpace(value)) {
 			return "the branch is not a token"

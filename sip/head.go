@@ -1,9 +1,6 @@
 package sip
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
 // field is one header field with its value unfolded; the name is in lower case
 // and long form.
@@ -26,17 +23,41 @@ var longNames = map[string]string{
 	"c": "content-type", "e": "content-encoding", "k": "supported", "s": "subject", "r": "refer-to", "b": "referred-by",
 }
 
+// usualNames saves the work for names as nearly everybody writes them.
+var usualNames = func() map[string]string {
+	names := map[string]string{}
+	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Contact", "Content-Length", "Content-Type",
+		"Allow", "Supported", "Require", "User-Agent", "Server", "Route", "Record-Route", "Accept", "Expires", "Subject",
+		"Session-Expires", "Min-SE", "P-Asserted-Identity", "Authorization", "Proxy-Authorization", "RSeq", "RAck", "Date"} {
+		names[name] = strings.ToLower(name)
+	}
+	return names
+}()
+
+// canonical is a field's name in lower case and long form.
+func canonical(name string) string {
+	if usual, ok := usualNames[name]; ok {
+		return usual
+	}
+	name = strings.ToLower(name)
+	if long, ok := longNames[name]; ok {
+		return long
+	}
+	return name
+}
+
 // readHead splits raw into start line, header fields and body. It never fails;
 // what is wrong ends up in fault.
 func readHead(raw []byte) *head {
-	h := &head{}
-	rest := bytes.TrimLeft(raw, "\r\n")
-	line, rest, ended := h.line(rest)
+	h := &head{fields: make([]field, 0, 16)}
+	// One copy, of which all values are parts: this is done for every datagram.
+	line, rest, ended := h.line(strings.TrimLeft(string(raw), "\r\n"))
 	h.startLine(line)
 	for ended {
 		line, rest, ended = h.line(rest)
 		if line == "" && ended {
-			h.body, h.size = rest, len(raw)-len(rest)
+			h.size = len(raw) - len(rest)
+			h.body = raw[h.size:]
 			return h
 		}
 		h.addLine(line)
@@ -47,21 +68,20 @@ func readHead(raw []byte) *head {
 }
 
 // line takes one line; ended is false when the message stops inside it.
-func (h *head) line(data []byte) (line string, rest []byte, ended bool) {
-	i := bytes.IndexByte(data, '\n')
-	if i < 0 {
-		return string(data), nil, false
+func (h *head) line(data string) (line, rest string, ended bool) {
+	line, rest, ended = strings.Cut(data, "\n")
+	if !ended {
+		return data, "", false
 	}
-	text := data[:i]
-	if n := len(text); n > 0 && text[n-1] == '\r' {
-		text = text[:n-1]
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
 	} else {
 		h.blame(400, "lines must end with CRLF")
 	}
-	if bytes.ContainsAny(text, "\x00\r") {
+	if strings.IndexByte(line, 0) >= 0 || strings.IndexByte(line, '\r') >= 0 {
 		h.blame(400, "a line holds a NUL or a bare CR")
 	}
-	return string(text), data[i+1:], true
+	return line, rest, true
 }
 
 // blame keeps the first fault found.
@@ -105,11 +125,7 @@ func (h *head) addLine(line string) {
 		h.blame(400, "a header line has no valid field name")
 		return
 	}
-	name = strings.ToLower(name)
-	if long, ok := longNames[name]; ok {
-		name = long
-	}
-	h.fields = append(h.fields, field{name, strings.TrimSpace(value)})
+	h.fields = append(h.fields, field{canonical(name), strings.TrimSpace(value)})
 }
 
 // get returns the first value of a field, and how many times the field appears.
