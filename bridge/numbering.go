@@ -40,7 +40,9 @@ type numbering struct {
 }
 
 func newNumbering(rateHz int) numbering {
-	return numbering{rate: int64(rateHz), seq: uint16(rand.Uint32()), base: rand.Uint32()}
+	// Below 32768: who misses the first packets of a protected stream must not miss
+	// that its numbers began again at 0, RFC 3711 section 3.3.1.
+	return numbering{rate: int64(rateHz), seq: uint16(rand.Uint32()) >> 1, base: rand.Uint32()}
 }
 
 // reclock makes the stream go on by another RTP clock from where it would go on

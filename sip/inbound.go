@@ -87,7 +87,7 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	l.uas = newServerInvite(req, tx)
 	l.uas.late = offer == nil
 	if offer != nil {
-		body, a, err := l.sdp.Answer(offer)
+		body, a, err := l.answerOffer(offer)
 		if err != nil {
 			l.discard()
 			r, more := mediaRefusal(err)

@@ -67,6 +67,17 @@ func (l *Line) agree(a sdp.Agreement) error {
 	return nil
 }
 
+// answerOffer settles an offer. Where its media addresses cannot be right (see
+// agree), the peer has to begin a DTLS handshake, which shows where it is.
+func (l *Line) answerOffer(d *sdp.Description) ([]byte, sdp.Agreement, error) {
+	l.sdp.Await = false
+	for _, s := range d.Streams {
+		l.sdp.Await = l.sdp.Await || s.Kind == "audio" && s.Addr.IsValid() && !s.Nowhere &&
+			!reachable(s.Addr, l.dialog.Source.Addr(), l.dialog.Socket.Addr())
+	}
+	return l.sdp.Answer(d)
+}
+
 // handshaken is called by the RTP session: it may not block.
 func (l *Line) handshaken(err error) {
 	select {

@@ -288,3 +288,33 @@ func identity(t *testing.T) *rtp.Identity {
 	}
 	return id
 }
+
+// A phone behind a NAT writes an address of its own network: it has to begin the
+// handshake, from where it really is.
+func TestHandshakeOfAPhoneBehindANAT(t *testing.T) {
+	b, _ := underPolicy(t, dialplan.Trunk{SRTP: "required"})
+	id := identity(t)
+	s, err := rtp.Open(t.Context(), rtp.Config{LocalIP: mustAddr("127.0.0.1"), Identity: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w := newWire(t, b.Addr())
+	d := w.invite()
+	d.body = sampleSDP("192.168.7.7", 0, "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=rtcp-mux\r\na=setup:actpass\r\na=fingerprint:"+id.Fingerprint().String()+"\r\n")
+	line, ok := secureCall(t, b, d, w)
+	if !strings.Contains(string(ok.body), "a=setup:passive\r\n") {
+		t.Fatalf("the answer:\n%s", ok.body)
+	}
+	if err := s.Update(rtp.Params{Remote: line.Media().LocalAddr(), Codec: media.PCMU, Mux: true, Send: true,
+		Security: &rtp.Security{DTLS: &rtp.DTLS{Active: true, Fingerprints: []rtp.Fingerprint{b.identity.Fingerprint()}}}}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, line, bridge.LineRenegotiated)
+	if line.Media().Remote() != s.LocalAddr() || line.Media().Security() == "" {
+		t.Errorf("the phone is taken to be at %s, protected by %q", line.Media().Remote(), line.Media().Security())
+	}
+	line.End(bridge.CauseNormal, "")
+	bye := w.request("BYE")
+	w.reply(bye, 200, "OK", "", "", "")
+}

@@ -85,7 +85,7 @@ func (l *Line) takeOffer(req *sipmsg.Request, body []byte) (answer []byte, a sdp
 	if err != nil {
 		return nil, a, faultf(400, "%s", err), nil
 	}
-	if answer, a, err = l.sdp.Answer(d); err != nil {
+	if answer, a, err = l.answerOffer(d); err != nil {
 		r, warn := mediaRefusal(err)
 		return nil, a, faultf(r.SIPCode, "%s", r.Reason), warn
 	}

@@ -102,8 +102,8 @@ func parseOpus(fmtp string) (o rtp.Opus) {
 }
 
 // ourOpus is what we ask of a peer's Opus: mono, with forward error correction,
-// no more than speech needs. minptime is not in RFC 7587, but peers look at it.
-const ourOpus = "maxplaybackrate=48000;maxaveragebitrate=40000;stereo=0;sprop-stereo=0;useinbandfec=1;minptime=10"
+// no more than speech needs.
+const ourOpus = "maxplaybackrate=48000;maxaveragebitrate=40000;stereo=0;useinbandfec=1"
 
 // writeFormat writes the attributes of one format.
 func writeFormat(b *strings.Builder, p Payload) {

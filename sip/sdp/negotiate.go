@@ -49,7 +49,8 @@ type Negotiation struct {
 	Addr netip.Addr // what our c= line says; its family is the one that we speak
 	Port int        // our RTP port; RTCP is the next
 	Terms
-	Hold bool // we keep the peer on hold
+	Hold  bool // we keep the peer on hold
+	Await bool // a DTLS handshake is the peer's to begin, if it may: its address is not known
 
 	SessionID uint64
 	Version   uint64

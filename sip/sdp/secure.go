@@ -27,7 +27,8 @@ const (
 
 // offered are the suites of our offers. Every peer that has SDES has the first
 // (RFC 4568 section 6.2), and some look no further.
-var offered = []rtp.Suite{rtp.AES128CMSHA1With80, rtp.AES128GCM, rtp.AES256GCM}
+// More lines would only make requests too large for a packet.
+var offered = []rtp.Suite{rtp.AES128CMSHA1With80, rtp.AES128GCM}
 
 // shield is what our audio m-line says about its protection.
 type shield struct {
@@ -142,7 +143,7 @@ func (n *Negotiation) answerDTLS(s Stream, sh shield) (*rtp.Security, shield, er
 	d := &rtp.DTLS{Fingerprints: s.Fingerprints}
 	switch s.Setup {
 	case setupActPass:
-		d.Active = true // the answerer begins, so that nothing waits for the answer
+		d.Active = !n.Await // the answerer begins, so that nothing waits for the answer
 		if before := n.handshake(); before != nil && slices.Equal(before.Fingerprints, d.Fingerprints) {
 			d.Active = before.Active // the same association goes on
 		}

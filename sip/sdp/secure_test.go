@@ -136,6 +136,7 @@ func TestOffersUnderEachPolicy(t *testing.T) {
 		{"DTLS with nobody to begin", Optional, audio("UDP/TLS/RTP/SAVP", finger, "setup:holdconn"), "holdconn", ""},
 		{"DTLS with SHA-1", Optional, audio("UDP/TLS/RTP/SAVP", "fingerprint:sha-1 00:11", "setup:actpass"), "sha-256", ""},
 		{"both", Optional, audio("RTP/SAVP", line80, finger, "setup:actpass"), "AES_CM_128_HMAC_SHA1_80", "a=crypto:1 "},
+		{"plain, RTCP on the same port", Off, audio("RTP/AVP", "rtcp-mux"), "plain mux", "a=rtcp:30000\r\n"},
 		{"something else", Optional, audio("TCP/RTP/AVP"), "not available", ""},
 	} {
 		n := secured(c.policy)
