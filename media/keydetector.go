@@ -13,7 +13,7 @@ const (
 	keyQuiets = 2     // blocks in a row of silence end it
 	keyTwist  = 6.31  // 8 dB: how much more power the low tone may have
 	keyLean   = 3.99  // 6 dB: and the high one
-	keyPurity = 0.78  // of a block's power, at least, is in the two tones
+	keyPurity = 0.82  // of a block's power, at least, is in the two tones
 	keyClear  = 6.31  // 8 dB: each tone above the others of its group
 	keyQuiet  = 0.005 // 23 dB below the key's power is silence
 )
