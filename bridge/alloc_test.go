@@ -121,3 +121,82 @@ func BenchmarkRoad(b *testing.B) {
 		})
 	}
 }
+
+// mixedRoad sets up two speakers and one listener on the mixed road, and returns
+// how to make the next beat happen.
+func mixedRoad(tb testing.TB, from [2]media.Codec, to media.Codec) (beat func(), w *nowhere) {
+	x := &Exchange{}
+	x.init()
+	r, err := x.OpenRoom("lobby")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	listener, _ := r.Join(JoinSpec{Identity: "listener", Kind: KindPhone, Role: RoleGuest})
+	w = &nowhere{}
+	sink := listener.Listen(w, to, 20*time.Millisecond)
+	var push []func()
+	for i, codec := range from {
+		speaker, _ := r.Join(JoinSpec{Identity: string(rune('a' + i)), Kind: KindPhone, Role: RoleGuest})
+		src, err := speaker.Publish(TrackSpec{ID: "voice", Codec: codec})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		push = append(push, pusher(tb, src, codec))
+		tb.Cleanup(speaker.Leave)
+	}
+	tb.Cleanup(listener.Leave)
+	now, number := time.Now(), uint64(0)
+	return func() {
+		for _, p := range push {
+			p()
+		}
+		number++
+		now = now.Add(media.FrameDuration)
+		sink.tick(now, number)
+	}, w
+}
+
+var mixes = []struct {
+	name string
+	from [2]media.Codec
+	to   media.Codec
+}{
+	{"PCMUandPCMUtoPCMU", [2]media.Codec{media.PCMU, media.PCMU}, media.PCMU},
+	{"PCMUandOpustoPCMU", [2]media.Codec{media.PCMU, media.Opus}, media.PCMU},
+	{"G722andPCMUtoPCMU", [2]media.Codec{media.G722, media.PCMU}, media.PCMU},
+	{"G722andPCMUtoG722", [2]media.Codec{media.G722, media.PCMU}, media.G722},
+	{"G722andOpustoOpus", [2]media.Codec{media.G722, media.Opus}, media.Opus},
+}
+
+func TestNoAllocationPerMixedBeat(t *testing.T) {
+	for _, m := range mixes {
+		beat, w := mixedRoad(t, m.from, m.to)
+		for range 300 {
+			beat()
+		}
+		before := w.n
+		if n := testing.AllocsPerRun(300, beat); n >= 1 {
+			t.Errorf("%s: %.2f allocations per beat", m.name, n)
+		}
+		if w.n-before < 300 {
+			t.Errorf("%s: only %d of 301 packets came out", m.name, w.n-before)
+		}
+	}
+}
+
+// BenchmarkMix is 20 ms of two speakers and what one listener hears of them.
+func BenchmarkMix(b *testing.B) {
+	for _, m := range mixes {
+		b.Run(m.name, func(b *testing.B) {
+			beat, _ := mixedRoad(b, m.from, m.to)
+			for range 100 {
+				beat()
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				beat()
+			}
+		})
+	}
+}

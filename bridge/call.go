@@ -224,10 +224,11 @@ func (c *Call) changed(e LineEvent) {
 // recode follows a codec that a re-INVITE has changed.
 func (c *Call) recode() {
 	p := c.line.Media().Params()
-	if p.Codec == media.NoCodec {
+	if p.Codec == media.NoCodec || c.sink == nil {
 		return
 	}
 	c.source.Recode(p.Codec)
+	c.sink.Ask(p.Opus)
 	c.sink.Recode(p.Codec, p.Ptime)
 	c.listenForTones()
 	security := c.line.Media().Security()

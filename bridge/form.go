@@ -2,10 +2,12 @@ package bridge
 
 import (
 	"bytes"
+	"cmp"
 	"sync"
 	"time"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
 	"github.com/roomline/roomline/transcode"
 )
 
@@ -15,10 +17,38 @@ type form struct {
 	frame   int    // ticks per packet; 0: as the sound comes
 	pace    int    // ticks per packet of those that the gateway makes itself
 	silence []byte // a packet of it; G.722 has none that is silent after any sound
+
+	opus   transcode.OpusSettings
+	narrow bool // the listener plays no more than narrowband Opus
 }
 
-func newForm(codec media.Codec, ptime time.Duration) *form {
-	f := &form{codec: codec, pace: media.FrameSamples}
+// rateHz is the rate of sound that is encoded in this form, where wide sound can be had or not.
+func (f *form) rateHz(wide bool) int { return rateOf(f.codec, wide && !f.narrow) }
+
+// Ask follows what the listener asks of Opus. Where it has not said that it can
+// use redundancy, none is sent.
+func (k *Sink) Ask(o rtp.Opus) {
+	k.listener.x.change(func(*change) {
+		now := k.form.Load()
+		next := *now
+		next.narrow = o.MaxPlaybackHz > 0 && o.MaxPlaybackHz <= media.NarrowbandHz
+		next.opus = k.opus
+		next.opus.FEC = k.opus.FEC && o.FEC
+		usual := cmp.Or(k.opus.Bitrate, transcode.DefaultOpus().Bitrate)
+		if o.MaxBitrate >= transcode.LeastBitrate && o.MaxBitrate < usual {
+			next.opus.Bitrate = o.MaxBitrate
+		}
+		if next.narrow == now.narrow && next.opus == now.opus {
+			return
+		}
+		k.form.Store(&next)
+		k.mix.release()
+		k.listener.room.rewireLocked()
+	})
+}
+
+func newForm(codec media.Codec, ptime time.Duration, opus transcode.OpusSettings) *form {
+	f := &form{codec: codec, pace: media.FrameSamples, opus: opus}
 	switch codec {
 	case media.PCMU, media.PCMA, media.G722:
 		if ptime > 0 {

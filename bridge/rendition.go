@@ -16,7 +16,6 @@ const renditionIdle = 5 * time.Second
 // listener has heard, whoever was heard; so each Sink has its own.
 type rendition struct {
 	renditionKey
-	opus  transcode.OpusSettings
 	sinks []*Sink // replaced with the fan-out, never changed in place
 
 	state *encoding

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/transcode"
 )
 
 // Room is where participants meet. All rooms of an Exchange are changed under
@@ -148,7 +149,7 @@ func (r *Room) fanLocked(s *Source, inputs map[*Sink][]*Source) *fanout {
 			f.subscribe(s, k)
 			if len(inputs[k]) > 1 {
 				f.sound = true
-				f.wide = f.wide || wideband(k.form.Load().codec)
+				f.wide = f.wide || k.form.Load().rateHz(true) == media.WidebandHz
 			}
 		}
 	}
@@ -163,8 +164,11 @@ func (f *fanout) subscribe(s *Source, k *Sink) {
 	if form.codec == f.codec && form.frame == 0 {
 		return
 	}
-	f.wide = f.wide || wideband(form.codec)
-	key := renditionKey{form.codec, rateOf(form.codec, wideband(f.codec)), form.frame}
+	f.wide = f.wide || form.rateHz(true) == media.WidebandHz
+	key := renditionKey{form.codec, form.rateHz(wideband(f.codec)), form.frame, transcode.OpusSettings{}}
+	if form.codec == media.Opus {
+		key.opus = form.opus
+	}
 	for _, r := range f.renditions {
 		if r.renditionKey == key {
 			r.sinks = append(r.sinks, k)
@@ -172,7 +176,7 @@ func (f *fanout) subscribe(s *Source, k *Sink) {
 		}
 	}
 	f.renditions = append(f.renditions, &rendition{
-		renditionKey: key, opus: k.opus, sinks: []*Sink{k}, state: s.encoding(key),
+		renditionKey: key, sinks: []*Sink{k}, state: s.encoding(key),
 	})
 }
 
@@ -221,6 +225,7 @@ type renditionKey struct {
 	codec  media.Codec
 	rateHz int
 	frame  int // ticks per packet; 0: as the sound comes, cut into what Opus takes
+	opus   transcode.OpusSettings
 }
 
 // encoding returns the state of a rendition, the same one for the same key

@@ -69,7 +69,7 @@ const (
 
 func newSink(l *Participant, w media.Writer, codec media.Codec, ptime time.Duration, fills bool) *Sink {
 	k := &Sink{listener: l, writer: w, fills: fills, opus: l.x.Opus, num: newNumbering(codec.ClockRate()), tail: tail{times: 1}}
-	k.reformLocked(newForm(codec, ptime))
+	k.reformLocked(newForm(codec, ptime, k.opus))
 	k.inputs.Store(&[]*Source{})
 	return k
 }
@@ -78,7 +78,8 @@ func newSink(l *Participant, w media.Writer, codec media.Codec, ptime time.Durat
 // the RTP clock changes with it, timestamps go on from the last one by the new
 // clock.
 func (k *Sink) Recode(codec media.Codec, ptime time.Duration) {
-	next := newForm(codec, ptime)
+	next := newForm(codec, ptime, k.form.Load().opus)
+	next.narrow = k.form.Load().narrow
 	if now := k.form.Load(); now.codec == next.codec && now.frame == next.frame {
 		return
 	}
@@ -103,7 +104,7 @@ func (k *Sink) reformLocked(f *form) {
 }
 
 // rateHz is the rate that sound is mixed at for this stream.
-func (k *Sink) rateHz() int { return rateOf(k.form.Load().codec, k.wide.Load()) }
+func (k *Sink) rateHz() int { return k.form.Load().rateHz(k.wide.Load()) }
 
 // Close ends the stream. Nothing is written after it returned.
 func (k *Sink) Close() {
@@ -323,7 +324,7 @@ func (k *Sink) sendFrame(frame []int16, rateHz int, now time.Time, still func() 
 	for _, pcm := range k.mix.gather(frame, f.frame*times(rateHz)) {
 		payload, err := []byte(nil), error(nil)
 		if f.codec != media.G722 {
-			payload, err = k.mix.encode(f.codec, rateHz, k.opus, pcm)
+			payload, err = k.mix.encode(f.codec, rateHz, f.opus, pcm)
 		}
 		k.mu.Lock()
 		if err == nil && k.form.Load() == f && !k.closed.Load() && !k.keys.sending() && still() {

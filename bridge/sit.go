@@ -33,6 +33,7 @@ func (c *Call) sit(room string) error {
 		return err
 	}
 	c.sink = seat.Listen(m, codec, p.Ptime)
+	c.sink.Ask(p.Opus)
 	m.Receive(c.source.Push, func(d rtp.Digit) { c.pressed(d, byEvent) })
 	c.listenForTones()
 	c.note(func(r *CallRecord) { r.Room, r.Codec = room, codec.String() })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
 )
 
 // bands are codecs with the rates that they are heard at.
@@ -275,4 +276,32 @@ func TestAWidebandListenerWhoComesDoesNotDisturbTheOthers(t *testing.T) {
 			t.Errorf("a step of %d between two samples", step)
 		}
 	})
+}
+
+func TestAnOpusPhoneGetsNoMoreThanItAsksFor(t *testing.T) {
+	for _, mixed := range []bool{false, true} {
+		withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+			w := &wire{}
+			sink := join(t, r, "phone", KindPhone).Listen(w, media.Opus, 20*time.Millisecond)
+			sink.Ask(rtp.Opus{MaxPlaybackHz: 8000, MaxBitrate: 12000})
+			v := bandVoice(t, join(t, r, "a", KindPhone), media.G722, 1000)
+			if mixed {
+				other := bandVoice(t, join(t, r, "b", KindPhone), media.PCMA, 300)
+				var wg sync.WaitGroup
+				wg.Go(func() { other.say(2 * time.Second) })
+				defer wg.Wait()
+			}
+			v.say(2 * time.Second)
+			bytes, packets := 0, w.all()
+			for _, p := range packets[len(packets)-50:] {
+				bytes += len(p.Payload)
+				if config := p.Payload[0] >> 3; config > 3 { // RFC 6716 table 2: 0 to 3 are narrowband SILK
+					t.Fatalf("mixed %v: an Opus packet of configuration %d, want narrowband", mixed, config)
+				}
+			}
+			if bytes*8 > 13500 {
+				t.Errorf("mixed %v: %d bit/s, want 12,000", mixed, bytes*8)
+			}
+		})
+	}
 }

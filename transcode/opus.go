@@ -19,9 +19,11 @@ func DefaultOpus() OpusSettings {
 	return OpusSettings{Bitrate: defaultBitrate, Complexity: 5, FEC: true}
 }
 
+// LeastBitrate is the lowest bitrate of Opus, in bit/s.
+const LeastBitrate = 6000
+
 const (
 	defaultBitrate = 24000
-	minBitrate     = 6000
 	maxBitrate     = 128000
 )
 
@@ -30,8 +32,8 @@ func (s OpusSettings) check() (OpusSettings, error) {
 	if s.Bitrate == 0 {
 		s.Bitrate = defaultBitrate
 	}
-	if s.Bitrate < minBitrate || s.Bitrate > maxBitrate {
-		return s, fmt.Errorf("opus bitrate %d: expected %d to %d bit/s", s.Bitrate, minBitrate, maxBitrate)
+	if s.Bitrate < LeastBitrate || s.Bitrate > maxBitrate {
+		return s, fmt.Errorf("opus bitrate %d: expected %d to %d bit/s", s.Bitrate, LeastBitrate, maxBitrate)
 	}
 	if s.Complexity < 0 || s.Complexity > 10 {
 		return s, fmt.Errorf("opus complexity %d: expected 0 to 10", s.Complexity)
