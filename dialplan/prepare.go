@@ -12,7 +12,6 @@ import (
 type prepared struct {
 	of        *Plan // a copy of a prepared plan is not prepared
 	trunks    map[string]int
-	usernames map[string]int
 	networks  map[netip.Prefix]int
 	bits      []int             // the lengths of networks, the longest first
 	numbers   map[string]string // our own → trunk, may be empty
@@ -48,7 +47,7 @@ func (p *Plan) prepared() *prepared {
 
 func newPrepared(p *Plan) *prepared {
 	x := &prepared{
-		of: p, trunks: make(map[string]int, len(p.Trunks)), usernames: map[string]int{},
+		of: p, trunks: make(map[string]int, len(p.Trunks)),
 		networks: map[netip.Prefix]int{}, numbers: make(map[string]string, len(p.Numbers)),
 		emergencies: p.emergencies(),
 	}
@@ -80,9 +79,6 @@ func newPrepared(p *Plan) *prepared {
 func (x *prepared) addTrunk(i int, t *Trunk) {
 	if _, taken := x.trunks[t.Name]; !taken {
 		x.trunks[t.Name] = i
-	}
-	if t.Inbound != nil {
-		x.usernames[t.Inbound.Username] = i
 	}
 	for _, a := range t.Addresses {
 		network, err := parseNetwork(a)

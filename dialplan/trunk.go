@@ -19,15 +19,6 @@ func (p *Plan) TrunkOf(source netip.Addr) (Trunk, bool) {
 	return p.Trunks[i], true
 }
 
-// TrunkOfUser finds the trunk whose inbound account has a username.
-func (p *Plan) TrunkOfUser(username string) (Trunk, bool) {
-	i, ok := p.prepared().usernames[username]
-	if !ok {
-		return Trunk{}, false
-	}
-	return p.Trunks[i], true
-}
-
 // TrunkNamed finds a trunk by its name.
 func (p *Plan) TrunkNamed(name string) (Trunk, bool) {
 	if p.ready != nil && p.ready.of == p {

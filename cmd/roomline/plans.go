@@ -37,7 +37,7 @@ const (
 // calls go by the configuration file, or by the snapshot of the last plan.
 func openPlans(ctx context.Context, s settings, db *store.Store, log *slog.Logger) (*plans, error) {
 	p := &plans{s: s, store: db, log: log}
-	p.current.Store(&dialplan.Plan{})
+	p.current.Store(new(dialplan.Plan).Prepare())
 	var err error
 	if p.fromFile, err = s.filePlan(); err != nil {
 		return nil, err
