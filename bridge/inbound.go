@@ -43,9 +43,8 @@ func (x *Exchange) Incoming(inv Invite, line Line) {
 	x.start(c, func() step { return first(t.decision.Target) })
 }
 
-// verifyTime is how long a call may wait for its verification, which itself
-// gives up after 2 s.
-const verifyTime = 2500 * time.Millisecond
+// verifyTime is how long a call may wait for its verification.
+const verifyTime = 2 * time.Second
 
 // verify: a trunk that requires it takes only callers whose number was verified
 // (RFC 8224). Emergency calls do not wait.

@@ -21,8 +21,12 @@ func (l *Line) verify(req *sipmsg.Request, inv bridge.Invite, t dialplan.Trunk) 
 		identity = append(identity, h.Value())
 	}
 	if len(identity) == 0 || l.ua.config.Verifier == nil {
-		if claim := claimedVerstat(req); claim != "" && t.Name != "" {
-			l.emit(bridge.LineEvent{Kind: bridge.LineVerified, Verstat: claim, Reason: "as trunk " + t.Name + " says"})
+		claim := claimedVerstat(req)
+		switch {
+		case claim != "" && t.Name != "":
+			l.emit(bridge.LineEvent{Kind: bridge.LineVerified, Verstat: claim, Reason: "trunk " + t.Name + " says " + claim})
+		case t.STIR == "require":
+			l.emit(bridge.LineEvent{Kind: bridge.LineVerified, Verstat: stir.Unchecked, Reason: "the call carries no Identity, or nobody is configured to verify it against"})
 		}
 		return
 	}
