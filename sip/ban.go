@@ -187,10 +187,12 @@ func (u *UA) strike(source netip.AddrPort, transport, why string, proven bool) {
 	if d == 0 {
 		return
 	}
-	u.report(bridge.Refusal{
-		Source: source.String(), Transport: transport, Cause: bridge.CauseForbidden,
-		Reason: fmt.Sprintf("banned: %d failed tries within %v, the last one %s; packets from %s are dropped for %v", banTries, banWindow, why, banKey(source.Addr()), d),
-	})
+	words := fmt.Sprintf("banned: %d failed tries within %v, the last one %s; packets from %s are dropped for %v", banTries, banWindow, why, banKey(source.Addr()), d)
+	u.log.Warn("an address is banned", "source", source.String(), "transport", transport, "reason", words)
+	if u.config.Refused != nil {
+		u.config.Refused(bridge.Refusal{ID: bridge.NewID("refusal"), Time: time.Now().UTC(), Source: source.String(), Transport: transport,
+			Cause: bridge.CauseForbidden, Reason: words})
+	}
 }
 
 // talksWith says whether an address is the other side of a call.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/roomline/roomline/bridge"
 )
 
 func never() bool { return false }
@@ -161,4 +163,37 @@ func TestAPasswordGuesserIsBannedWithinTenTries(t *testing.T) {
 	if len(answered) != banTries {
 		t.Errorf("%d tries were answered, want %d", len(answered), banTries)
 	}
+}
+
+func TestAPasswordGuesserIsShutOutBeforeTheRightOne(t *testing.T) {
+	a := startAgent(t, strangers)
+	w := newWire(t, a.Addr())
+	d := w.invite()
+	w.sendDraft(d)
+	ask := w.response(401, "INVITE")
+	w.sendDraft(d.ackTo(ask))
+	for i := range banTries - 1 {
+		d = w.invite()
+		d.extra = answerTo(t, ask, "MD5", d, "pbx", "guess", i+1)
+		w.sendDraft(d)
+		for m := w.response(401, "INVITE"); m.value("call-id") != d.callID; {
+			m = w.response(401, "INVITE")
+		}
+		if r := <-a.refusals; r.Cause != bridge.CauseAuthentication {
+			t.Errorf("refusal %+v", r)
+		}
+	}
+	until(t, "the address is banned", func() bool { n, _ := a.BanCount(); return n == 1 })
+	d = w.invite()
+	d.extra = answerTo(t, ask, "MD5", d, "pbx", "open-sesame", 50)
+	w.sendDraft(d)
+	w.silence(300*time.Millisecond, func(m message) bool { return m.value("call-id") == d.callID })
+}
+
+// ackTo acknowledges a refusal, in the INVITE's transaction.
+func (d draft) ackTo(m message) draft {
+	branch := d.branch
+	d = d.within("ACK", m)
+	d.branch = branch
+	return d
 }
