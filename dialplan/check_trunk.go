@@ -164,15 +164,17 @@ func (c *checker) media(at string, t *Trunk) {
 }
 
 func (c *checker) country(field, country string) {
-	if country == "" || phonenumbers.GetSupportedRegions()[country] {
+	if country == "" || isCountry(country) {
 		return
 	}
 	message := "expected the two letters of an ISO 3166 country, such as US or DE"
-	if upper := strings.ToUpper(country); phonenumbers.GetSupportedRegions()[upper] {
+	if upper := strings.ToUpper(country); isCountry(upper) {
 		message += ": did you mean " + upper + "?"
 	}
 	c.wrong(field, country, message)
 }
+
+func isCountry(s string) bool { return len(s) == 2 && phonenumbers.GetSupportedRegions()[s] }
 
 func (c *checker) callerID(field string, id *CallerID) {
 	if id == nil {

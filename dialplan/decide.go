@@ -115,15 +115,25 @@ func (r *Route) decision(c *call, v verdict) Decision {
 	if v.closed {
 		d.Target, d.Reason = *r.Else, "route "+r.Name+", outside its hours: else"
 	}
-	d.Else = d.Target.Else
 	if c.ready.urgent(c.To) {
-		d.Priority = "emergency"
+		d.Priority, d.Target = "emergency", d.Target.open()
 	}
+	d.Else = d.Target.Else
 	if d.Target.Reject != "" {
 		d.Refused, d.Cause = true, d.Target.Reject
 		d.Reason += ", which rejects with " + d.Target.Reject
 	}
 	return d
+}
+
+// open is the target and its chain without PINs: an emergency call is asked for none.
+func (t Target) open() Target {
+	t.PIN = ""
+	if t.Else != nil {
+		next := t.Else.open()
+		t.Else = &next
+	}
+	return t
 }
 
 // fallback is the rule of no rule: the called user part names a room.

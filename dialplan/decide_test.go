@@ -80,6 +80,18 @@ func TestSOSWithoutAnyRouteIsNotLost(t *testing.T) {
 	}
 }
 
+func TestEmergencyCallsAreAskedForNoPIN(t *testing.T) {
+	p := mustParse(t, "routes:\n  - {name: all, room: a, pin: \"4711\", else: {room: b, pin: \"4712\"}}")
+	for to, want := range map[string]string{"911": "", "1911": "4711"} {
+		if d := p.Decide(Query{To: to}); d.Target.PIN != want || (d.Else.PIN == "") != (want == "") || d.Else != d.Target.Else {
+			t.Errorf("%s: got %+v", to, d)
+		}
+	}
+	if p.Routes[0].PIN != "4711" || p.Routes[0].Else.PIN != "4712" {
+		t.Error("the plan was changed")
+	}
+}
+
 func TestDecisionCarriesElseForTargetsThatCannotTakeTheCall(t *testing.T) {
 	p := mustParse(t, sample)
 	d := p.Decide(Query{Trunk: "carrier", To: "+15551230000", At: noon})

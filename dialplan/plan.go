@@ -124,7 +124,7 @@ type Route struct {
 // Target is where a call goes. Exactly one of Room, Number, Agent, Queue, Reject
 // is set on routes for calls coming in; on from_room routes only Trunks may be.
 type Target struct {
-	Room        string   `json:"room,omitempty" yaml:"room,omitempty"`                 // may hold {{call.id}}, {{call.to}}, {{call.from}}
+	Room        string   `json:"room,omitempty" yaml:"room,omitempty"`                 // may hold {{call.id}}, {{call.to}}, {{call.from}} and {{call.attributes.NAME}}
 	PIN         string   `json:"pin,omitempty" yaml:"pin,omitempty"`                   // 4 to 12 digits that callers must key before they enter Room; masked in API answers
 	Number      string   `json:"number,omitempty" yaml:"number,omitempty"`             // dial this number and connect; may hold the templates of Room
 	Trunks      []string `json:"trunks,omitempty" yaml:"trunks,omitempty"`             // by which Number, or a from_room call, leaves: tried in order

@@ -123,6 +123,7 @@ holidays: [{name: h, dates: [12-24]}]
 		{"T: T", "srtp: required, keying: zrtp", `line 2: trunks[0].keying: "zrtp": expected sdes or dtls`},
 		{"T: T", "dtmf: rfc2833", `line 2: trunks[0].dtmf: "rfc2833": expected auto or rfc4733 or info or inband: did you mean rfc4733?`},
 		{"T: T", "country: de", `line 2: trunks[0].country: "de": expected the two letters of an ISO 3166 country, such as US or DE: did you mean DE?`},
+		{"T: T", "country: \"001\"", `line 2: trunks[0].country: "001": expected the two letters of an ISO 3166 country, such as US or DE`},
 		{"T: T", "country: Germany", `line 2: trunks[0].country: "Germany": expected the two letters of an ISO 3166 country, such as US or DE`},
 		{"T: T", "stir: maybe", `line 2: trunks[0].stir: "maybe": expected off or mark or require`},
 		{"T: T", "refer: yes", `line 2: trunks[0].refer: "yes": expected deny or allow`},
