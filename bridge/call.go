@@ -51,6 +51,7 @@ type Call struct {
 	sink      *Sink
 	source    *Source
 	pin       *keyedPIN
+	departs   string // why the phone leaves, having transferred its call
 	redirects int
 	called    []string // trunks and addresses that were tried
 	echoes    echoes
@@ -141,11 +142,13 @@ func (c *Call) active() step {
 		switch e, what := c.wait(nil, second.C); {
 		case what == over:
 			return nil
+		case what == told && e.Kind == LineReferred:
+			return c.depart
 		case what == told:
 			c.changed(e)
 		case what == isReady:
 			if c.follow() {
-				return nil
+				return c.depart
 			}
 		case c.silent(time.Now()):
 			return c.end(CauseMediaTimeout, "no RTP came from the phone for "+c.x.MediaTimeout.String())
@@ -194,7 +197,9 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 					return LineEvent{}, isReady
 				}
 			case LineReferred:
-				c.referred(e.Referral)
+				if c.referred(e.Referral); c.departs != "" {
+					return e, told
+				}
 			case LineVerified:
 				c.note(func(r *CallRecord) { r.Verstat = printable(e.Verstat, longestAttribute) })
 				c.emit("call.verified", map[string]any{"verstat": e.Verstat, "reason": e.Reason})

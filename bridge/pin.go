@@ -57,6 +57,7 @@ func (c *Call) keyPIN(pin, room string) step {
 		if ended {
 			return nil
 		}
+		c.pin.keys = nil
 		if keys == "" {
 			continue
 		}
@@ -76,30 +77,29 @@ func (c *Call) keyPIN(pin, room string) step {
 			return c.active
 		}
 		c.x.guesses.wrong(who, time.Now())
+		c.pin.keys = nil // those of the pause
 	}
 	return c.end(CauseRejected, "the PIN of the room was not keyed within 3 tries")
 }
 
 // gather waits for the keys of one try: as many as the PIN has, or fewer and #.
 func (c *Call) gather(length int) (keys string, ended bool) {
-	c.pin.keys = nil
 	timeout := time.NewTimer(pinTimeout)
 	defer timeout.Stop()
-	for {
-		e, what := c.wait(nil, timeout.C)
-		switch what {
+	for { // the first keys may have come before the beep
+		switch n := len(c.pin.keys); {
+		case n > 0 && c.pin.keys[n-1] == '#':
+			return string(c.pin.keys[:n-1]), false
+		case n == length:
+			return string(c.pin.keys), false
+		}
+		switch e, what := c.wait(nil, timeout.C); what {
 		case over:
 			return "", true
 		case timeUp:
 			return string(c.pin.keys), false
 		case told:
 			c.changed(e)
-		}
-		switch n := len(c.pin.keys); {
-		case n > 0 && c.pin.keys[n-1] == '#':
-			return string(c.pin.keys[:n-1]), false
-		case n == length:
-			return string(c.pin.keys), false
 		}
 	}
 }

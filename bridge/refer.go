@@ -82,7 +82,7 @@ func (c *Call) referTo(ref *Referral, phones []*Participant) (Cause, error) {
 		c.x.moveSeat(p, room)
 	}
 	ref.Progress(200, "OK")
-	c.Hangup(CauseNormal, "transferred by the peer to room "+room)
+	c.departs = "transferred by the peer to room " + room
 	return CauseNone, nil
 }
 
@@ -99,6 +99,25 @@ func (c *Call) referOut(ref *Referral, exits []dialplan.Exit) (Cause, error) {
 	c.errand = &errand{leg: leg, ref: ref}
 	ref.Accept()
 	return CauseNone, nil
+}
+
+// goodbyeTime is how long a phone that has transferred its call may take to hang
+// up, as it does when it has heard that this went well.
+const goodbyeTime = 2 * time.Second
+
+// depart: the phone is done with its call and out of the room.
+func (c *Call) depart() step {
+	c.stand()
+	timeout := time.NewTimer(goodbyeTime)
+	defer timeout.Stop()
+	for {
+		switch _, what := c.wait(nil, timeout.C); what {
+		case over:
+			return nil
+		case timeUp:
+			return c.end(CauseNormal, c.departs)
+		}
+	}
 }
 
 // join is an attended transfer between two calls of the same peer (RFC 3891):
@@ -119,7 +138,7 @@ func (c *Call) join(ref *Referral) (Cause, error) {
 	ref.Accept()
 	ref.Progress(200, "OK")
 	second.Hangup(CauseNormal, "transferred by the peer")
-	c.Hangup(CauseNormal, "transferred by the peer")
+	c.departs = "transferred by the peer"
 	return CauseNone, nil
 }
 

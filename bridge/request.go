@@ -119,7 +119,7 @@ func (c *Call) SendDigits(ctx context.Context, digits string) error {
 // answer; the call goes on meanwhile.
 func (c *Call) Hold(ctx context.Context, on bool) error {
 	err := c.do(ctx, func() error {
-		if c.Record().AnsweredAt == nil {
+		if c.Record().AnsweredAt == nil || c.seat == nil {
 			return refuse(Conflict, "", "call %s is not answered yet", c.id)
 		}
 		return nil
@@ -131,6 +131,9 @@ func (c *Call) Hold(ctx context.Context, on bool) error {
 		return refuse(Conflict, "", "the phone did not agree: %s", err)
 	}
 	return c.do(ctx, func() error {
+		if c.seat == nil {
+			return refuse(Conflict, "", "call %s is ending", c.id)
+		}
 		c.seat.hold(on)
 		c.park(on)
 		if on {

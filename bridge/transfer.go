@@ -110,7 +110,7 @@ func (e *errand) news() <-chan struct{} {
 	return e.leg.news
 }
 
-// follow looks how a transfer goes. It reports whether this call is over by it.
+// follow looks how a transfer goes. It reports whether the phone leaves by it.
 func (c *Call) follow() bool {
 	e := c.errand
 	switch rec := e.leg.Record(); {
@@ -136,8 +136,7 @@ func (c *Call) transferred(e *errand) bool {
 	if e.ref == nil {
 		other.leftAlone()
 		if !c.x.pair(c, e.leg) {
-			c.ending = ending{cause: CauseNormal, reason: "the transferred call has ended"}
-			return true
+			c.Hangup(CauseNormal, "the transferred call has ended")
 		}
 		return false
 	}
@@ -146,7 +145,7 @@ func (c *Call) transferred(e *errand) bool {
 		other.Hangup(CauseNormal, "the transferred call has ended")
 	}
 	c.emit("call.transferred", map[string]any{"to": e.leg.Record().To, "by": "refer", "new_call_id": e.leg.id})
-	c.ending = ending{cause: CauseNormal, reason: "transferred by the peer"}
+	c.departs = "transferred by the peer"
 	return true
 }
 

@@ -120,3 +120,14 @@ type Packet struct {
 	At             time.Time // arrival, or just before the write
 	Position       int       // of its first sample in Heard or Said
 }
+
+// Transfer asks the peer to call target, a SIP URI or number, in our stead (RFC
+// 3515); with, if not nil, is the call of ours that the new one takes the place of
+// (attended transfer). It waits until the peer says how it went.
+func (c *Call) Transfer(ctx context.Context, target string, with *Call) error {
+	var other bridge.Line
+	if with != nil {
+		other = with.line
+	}
+	return c.line.Refer(ctx, target, other)
+}
