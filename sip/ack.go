@@ -77,6 +77,9 @@ func (l *Line) refuseFork(res *sipmsg.Response) {
 		return
 	}
 	d := l.dialog
+	if f := l.dial.forks[res.To().Params.GetOr("tag", "")]; f != nil {
+		d = f.Dialog // which has had PRACKs of its own
+	}
 	d.learn(res)
 	ack, err := d.request(sipmsg.ACK, res.CSeq().SeqNo)
 	if err != nil {
@@ -91,7 +94,7 @@ func (l *Line) refuseFork(res *sipmsg.Response) {
 		l.refused = map[string]time.Time{}
 	}
 	l.refused[d.RemoteTag] = time.Now()
-	bye, err := d.request(sipmsg.BYE, res.CSeq().SeqNo+1)
+	bye, err := d.request(sipmsg.BYE, max(d.LocalSeq, res.CSeq().SeqNo)+1)
 	if err != nil {
 		return
 	}

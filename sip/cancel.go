@@ -64,7 +64,7 @@ func (l *Line) onFinalTooLate(out *clientInvite, res *sipmsg.Response) {
 		return
 	}
 	if out.initial {
-		l.dialog.learn(res)
+		l.confirm(res)
 	}
 	l.sendAck(out, res)
 	if out.initial {

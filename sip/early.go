@@ -106,6 +106,17 @@ func (l *Line) forkOf(res *sipmsg.Response) *fork {
 	return f
 }
 
+// confirm makes the dialog of a 2xx the Line's own, section 13.2.2.4: the early
+// dialog that it was, with the sequence numbers used there. nil: it was none.
+func (l *Line) confirm(res *sipmsg.Response) *fork {
+	f := l.dial.forks[res.To().Params.GetOr("tag", "")]
+	if f != nil {
+		l.dialog = f.Dialog
+	}
+	l.dialog.learn(res)
+	return f
+}
+
 // onEarly takes a provisional response of one fork. Of several, the newest early
 // media is heard.
 func (l *Line) onEarly(f *fork, res *sipmsg.Response) {

@@ -142,11 +142,7 @@ func (l *Line) answerIn(res *sipmsg.Response) (sdp.Agreement, error) {
 // onAnswered completes the call.
 func (l *Line) onAnswered(out *clientInvite, res *sipmsg.Response) {
 	l.uac = nil
-	f := l.dial.forks[res.To().Params.GetOr("tag", "")]
-	if f != nil {
-		l.dialog = f.Dialog
-	}
-	l.dialog.learn(res)
+	f := l.confirm(res)
 	l.state = talking
 	l.sendAck(out, res)
 	l.tookTimer(res)

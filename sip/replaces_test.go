@@ -244,3 +244,32 @@ func TestASixHundredStopsTheSearch(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+func TestALateForkIsHungUpBehindItsPracks(t *testing.T) {
+	a := startAgent(t, nil)
+	w := newWire(t, a.Addr())
+	out := a.dial(bridge.DialSpec{To: "sip:phone@" + w.addr(), From: "alice"})
+	m := w.request("INVITE")
+	last := ""
+	for i, r := range []struct{ tag, rseq string }{{"fork1", "7"}, {"fork2", "1"}, {"fork1", "8"}} {
+		w.reply(m, 180+3*(1-i/2), "Progress", r.tag, "Require: 100rel\r\nRSeq: "+r.rseq+"\r\n", "")
+		prack := w.request("PRACK")
+		if to := prack.value("to"); !strings.HasSuffix(to, r.tag) {
+			t.Errorf("PRACK for %s goes to %s", r.tag, to)
+		}
+		if r.tag == "fork1" {
+			last = seqOf(prack.value("cseq"))
+		}
+		w.reply(prack, 200, "OK", "", "", "")
+	}
+	expect(t, out, bridge.LineRinging)
+	w.reply(m, 200, "OK", "fork2", "", sampleSDP("127.0.0.1", 40010, ""))
+	expect(t, out, bridge.LineAnswered)
+	w.request("ACK")
+	w.reply(m, 200, "OK", "fork1", "", sampleSDP("127.0.0.1", 40000, ""))
+	bye := w.request("BYE")
+	if got := seqOf(bye.value("cseq")); len(got) < len(last) || len(got) == len(last) && got <= last {
+		t.Errorf("BYE has CSeq %s, the PRACK before it had %s", got, last)
+	}
+	w.reply(bye, 200, "OK", "", "", "")
+}
