@@ -14,8 +14,9 @@ import (
 	"github.com/roomline/roomline/bridge"
 )
 
-// baresip starts a phone that dials target; the returned function gives it commands.
-func baresip(t *testing.T, target string) (command func(name, parameters string)) {
+// baresip starts a phone that dials target, with lines of configuration of the
+// test's; the returned function gives it commands.
+func baresip(t *testing.T, target string, lines ...string) (command func(name, parameters string)) {
 	t.Helper()
 	program, err := exec.LookPath("baresip")
 	if err != nil {
@@ -27,7 +28,8 @@ func baresip(t *testing.T, target string) (command func(name, parameters string)
 	dir, control := t.TempDir(), fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	config := fmt.Sprintf("module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\nnet_interface 127.0.0.1\n"+
 		"audio_source aufile,%s\naudio_player aubridge,sink\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\n"+
-		"module_app account.so\nmodule_app menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen %s\n", filepath.Join(dir, "silence.wav"), control)
+		"module_app account.so\nmodule_app menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen %s\n", filepath.Join(dir, "silence.wav"), control) +
+		strings.Join(lines, "\n") + "\n"
 	for name, text := range map[string]string{
 		"config": config, "accounts": "<sip:phone@127.0.0.1>;regint=0\n", "contacts": "", "silence.wav": silentWAV(8000),
 	} {
@@ -109,4 +111,38 @@ func TestBaresipHoldsResumesAndIsHeld(t *testing.T) {
 	}
 	command("hangup", "")
 	expectEnd(t, c.Line, bridge.CauseNormal)
+}
+
+// All of a call is said over the one connection that the phone opened.
+func TestBaresipCallsOverTLS(t *testing.T) {
+	ca := newAuthority(t)
+	dir := t.TempDir()
+	own := filepath.Join(dir, "phone.pem")
+	ca.writePEM(own, ca.issue(time.Now().Add(time.Hour), "127.0.0.1"))
+	var seen tape
+	b := startAgent(t, func(c *Config) {
+		ca.shows(hold(ca.issue(time.Now().Add(time.Hour), "127.0.0.1")))(c)
+		c.Trace = seen.record
+	})
+	command := baresip(t, "sip:lobby@"+b.TLSAddr().String()+";transport=tls", "sip_transports tls", "sip_certificate "+own)
+	c := b.incoming()
+	if c.Transport != "tls" {
+		t.Errorf("the call came over %s", c.Transport)
+	}
+	if err := c.Answer(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, c.Line, bridge.LineAnswered)
+	command("hold", "")
+	expect(t, c.Line, bridge.LineHeld)
+	command("resume", "")
+	expect(t, c.Line, bridge.LineResumed)
+	if err := c.Hold(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	c.End(bridge.CauseNormal, "")
+	expectEnd(t, c.Line, bridge.CauseNormal)
+	if n := b.openStreams(); n != 1 {
+		t.Errorf("%d connections for one call: %q", n, seen.list)
+	}
 }

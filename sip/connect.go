@@ -78,6 +78,10 @@ func (u *UA) accept(l net.Listener, f *face) {
 			}
 			continue
 		}
+		if from, ok := addrPortOf(c.RemoteAddr()); ok && u.guard.shuts(from.Addr()) {
+			c.Close()
+			continue
+		}
 		if f.secure {
 			c = tls.Server(c, u.serverTLS)
 		}
