@@ -15,6 +15,12 @@ import (
 // Call is the legs joined from first INVITE to CDR. One goroutine runs it, one
 // method per state; see [State] for the diagram. Whatever happens, it leaves by
 // one exit, which writes the CDR.
+//
+// Its events carry the call as it stands: call.created, .ringing, .answered,
+// .held, .resumed, .ended (with cause, reason and sip_code), .verified (verstat
+// and reason: how sure the caller's number is) and .transferred: it is in another
+// room, or another call took its place (replaces), or its peer sent the others on
+// (to, by, new_call_id) or took it back (to).
 type Call struct {
 	x    *Exchange
 	id   string

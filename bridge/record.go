@@ -11,7 +11,8 @@ import (
 //	inbound   ringing ─→ active ⇄ held ─→ ended
 //	outbound  queued ─→ dialing ─→ ringing ─→ early ─→ active ⇄ held ─→ ended
 //
-// and from every state straight to ended.
+// and from every state straight to ended. An inbound call rings while a number is
+// dialled for it, whatever the caller hears; it is active while it keys a PIN.
 type State string
 
 // The states of a Call.
@@ -75,7 +76,7 @@ type CDR struct {
 // of one width, and sort by time.
 type Event struct {
 	ID     string         `json:"id"`
-	Type   string         `json:"type"` // call.created, participant.joined, …
+	Type   string         `json:"type"` // call.created, participant.joined, …; see [Call] for those of calls
 	Time   time.Time      `json:"time"`
 	CallID string         `json:"call_id,omitempty"`
 	Room   string         `json:"room,omitempty"`

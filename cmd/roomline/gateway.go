@@ -127,7 +127,7 @@ func (g *gateway) openMedia(ctx context.Context) error {
 	return nil
 }
 
-func (g *gateway) openExchange(context.Context) error {
+func (g *gateway) openExchange(ctx context.Context) error {
 	bound, err := g.s.sipAddrs()
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func (g *gateway) openExchange(context.Context) error {
 		Plan: g.plans.inForce, Trusts: bridge.TrustedBy(bound...), Dialer: lateDialer{g},
 		Recorded: g.recorded, Emitted: g.emitted, Refusals: g.refused,
 		Opus:         transcode.OpusSettings{Bitrate: g.s.OpusBitrate, Complexity: g.s.OpusComplexity, FEC: true},
-		MediaTimeout: silence, Log: g.log,
+		MediaTimeout: silence, SpentMinutes: g.spentToday(ctx), Log: g.log,
 	}
 	return nil
 }

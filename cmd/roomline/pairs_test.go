@@ -122,7 +122,9 @@ func TestAPhoneTransfersItsCallToANumber(t *testing.T) {
 		t.Error("a forbidden number was taken")
 	}
 	told := make(chan error, 1)
-	go func() { told <- second.Transfer(within(t, 20*time.Second), "sip:+12025550144@"+h.ua.Addr().String(), nil) }()
+	go func() {
+		told <- second.Transfer(within(t, 20*time.Second), "sip:+12025550144@"+h.ua.Addr().String(), nil)
+	}()
 	third := answers(t, callee)
 	if err := <-told; err != nil {
 		t.Errorf("the desk is told %v", err)

@@ -74,6 +74,7 @@ const happenings = {
   "call.unheld": "Call resumed",
   "call.resumed": "Call resumed",
   "call.transferred": "Call transferred",
+  "call.verified": "Caller verified",
   "call.ended": "Call ended",
   "room.opened": "Room opened",
   "room.closed": "Room closed",
