@@ -22,7 +22,8 @@ type linphone struct {
 	in io.Writer
 }
 
-func startLinphone(t *testing.T) *linphone {
+// more are lines of the section sip of its configuration.
+func startLinphone(t *testing.T, more ...string) *linphone {
 	t.Helper()
 	dir := t.TempDir()
 	sip, err := freePort()
@@ -34,7 +35,7 @@ func startLinphone(t *testing.T) *linphone {
 		t.Fatal(err)
 	}
 	rc := fmt.Sprintf("[sip]\nsip_port=%s\nsip_tcp_port=0\nsip_tls_port=0\nuse_ipv6=0\nguess_hostname=0\n"+
-		"contact=sip:secretary@127.0.0.1\n[rtp]\naudio_rtp_port=%s\n", sip[strings.LastIndex(sip, ":")+1:], rtp[strings.LastIndex(rtp, ":")+1:])
+		"contact=sip:secretary@127.0.0.1\n%s\n[rtp]\naudio_rtp_port=%s\n", sip[strings.LastIndex(sip, ":")+1:], strings.Join(more, "\n"), rtp[strings.LastIndex(rtp, ":")+1:])
 	file := filepath.Join(dir, "rc")
 	if err := os.WriteFile(file, []byte(rc), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,7 @@
 // in order. It knows no signalling: [Params] says what SDP agreed on. It
 // decodes no sound and keeps no jitter buffer.
 //
-// Goroutines: one per session sends RTCP reports, and one does its DTLS handshake
+// Goroutines: one per session sends RTCP reports, and one per port does a DTLS handshake
 // if it needs one; reading is done by the goroutines of a shared poller on Linux,
 // and by two per session elsewhere. Callbacks run on the reading goroutine.
 // [Session.Close] waits for all of them; those of pion's DTLS end by themselves.

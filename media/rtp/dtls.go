@@ -24,7 +24,13 @@ const (
 	mostDTLS = 100
 )
 
-// shake is the handshake of a session, under way or done.
+// The ports that a handshake is held on: both, unless RTCP is on the RTP port.
+const (
+	onRTP = iota
+	onRTCP
+)
+
+// shake is a handshake of a session, under way or done.
 type shake struct {
 	tunnel *tunnel // nil: there is none
 	want   *DTLS
@@ -37,72 +43,91 @@ type shake struct {
 // isDTLS tells DTLS from RTP and STUN by the first byte, RFC 7983.
 func isDTLS(b []byte) bool { return len(b) > 0 && b[0] >= 20 && b[0] <= 63 }
 
-// takeDTLS hands a datagram to the handshake: from where RTP would be taken, and,
-// while the peer's port is not sure, from its host.
-func (s *Session) takeDTLS(b []byte, from netip.AddrPort, now time.Time) {
+// takeDTLS hands a datagram to the handshake on its port: from where RTP or RTCP
+// would be taken, and, while the peer's ports are not sure, from its host.
+func (s *Session) takeDTLS(port int, b []byte, from netip.AddrPort, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := &s.in.shake
+	h, peer := &s.in.shakes[port], s.in.latch.source
+	near := s.in.latch.open && from.Addr() == peer.Addr()
+	if port == onRTCP {
+		near = (s.in.latch.open || s.in.latch.learnt) && from.Addr() == peer.Addr()
+		peer = s.in.rtcp
+	}
 	if now.Sub(h.since) >= time.Second {
 		h.since, h.count = now, 0
 	}
 	h.count++
-	near := s.in.latch.open && from.Addr() == s.in.latch.source.Addr()
-	if h.tunnel == nil || from != s.in.latch.source && !near || h.count > mostDTLS || len(b) > maxPacket {
+	if h.tunnel == nil || from != peer && !near || h.count > mostDTLS || len(b) > maxPacket {
 		s.in.discarded++
 		return
 	}
 	h.tunnel.push(b, from)
 }
 
-// shakeLocked begins the handshake for new parameters, unless the one before
-// serves them. Keys in force stay until it is done.
+// shakeLocked begins the handshakes for new parameters, unless those before serve
+// them. Keys in force stay until they are done.
 func (s *Session) shakeLocked(a, before *agreed) error {
-	d := a.Security.DTLS
 	if s.identity == nil {
 		return errors.New("DTLS needs a certificate")
 	}
 	if !usable(a.Remote) {
 		return nil // it begins when the peer says where it is
 	}
-	if t := s.in.shake.tunnel; t != nil && d.sameHandshake(s.in.shake.want) {
-		if before == nil || before.Remote != a.Remote {
-			t.aim(a.Remote)
-		}
-		return nil
+	moved := before == nil || before.Remote != a.Remote || before.RemoteRTCP != a.RemoteRTCP
+	s.beginLocked(onRTP, a.Remote, a.Security.DTLS, moved)
+	if !a.Mux {
+		s.beginLocked(onRTCP, a.RemoteRTCP, a.Security.DTLS, moved)
 	}
-	s.stopShakeLocked()
-	select {
-	case <-s.stop:
-		return net.ErrClosed
-	default:
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	t := newTunnel(s.rtp, s.local, a.Remote)
-	s.in.shake = shake{tunnel: t, want: d, cancel: cancel}
-	s.handshakes.Go(func() { s.shake(ctx, t, d) })
 	return nil
 }
 
-// stopShakeLocked ends the handshake and what is left of it, without waiting.
-func (s *Session) stopShakeLocked() {
-	if s.in.shake.tunnel != nil {
-		s.in.shake.cancel()
-		s.in.shake = shake{}
+// beginLocked begins a handshake with a peer, or lets the one go on that is
+// there; moved: the peer's address is another one.
+func (s *Session) beginLocked(port int, peer netip.AddrPort, d *DTLS, moved bool) {
+	h := &s.in.shakes[port]
+	if h.tunnel != nil && d.sameHandshake(h.want) {
+		if moved {
+			h.tunnel.aim(peer)
+		}
+		return
+	}
+	s.stopShakeLocked(port)
+	select {
+	case <-s.stop:
+		return
+	default:
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t := newTunnel([]socket{s.rtp, s.rtcp}[port], s.local, peer)
+	*h = shake{tunnel: t, want: d, cancel: cancel}
+	s.handshakes.Go(func() { s.shake(ctx, port, t, d) })
+}
+
+// stopShakeLocked ends a handshake and what is left of it, without waiting.
+func (s *Session) stopShakeLocked(port int) {
+	if h := &s.in.shakes[port]; h.tunnel != nil {
+		h.cancel()
+		*h = shake{}
 	}
 }
 
-// endHandshakes ends the handshake and waits for its goroutine.
+func (s *Session) stopShakesLocked() {
+	s.stopShakeLocked(onRTP)
+	s.stopShakeLocked(onRTCP)
+}
+
+// endHandshakes ends the handshakes and waits for their goroutines.
 func (s *Session) endHandshakes() {
 	s.mu.Lock()
-	s.stopShakeLocked()
+	s.stopShakesLocked()
 	s.mu.Unlock()
 	s.handshakes.Wait()
 }
 
 // shake does one handshake, puts its keys into force, and then keeps the
 // connection: the peer may ask for the last flight again.
-func (s *Session) shake(ctx context.Context, t *tunnel, d *DTLS) {
+func (s *Session) shake(ctx context.Context, port int, t *tunnel, d *DTLS) {
 	defer t.Close()
 	defer func() {
 		if p := recover(); p != nil {
@@ -113,15 +138,15 @@ func (s *Session) shake(ctx context.Context, t *tunnel, d *DTLS) {
 	conn, err := s.handshake(ctx, t, d)
 	if err == nil {
 		defer conn.Close()
-		err = s.install(conn, t, d)
+		err = s.install(conn, port, t, d)
 	}
-	if ctx.Err() != nil {
-		return // another one has taken its place, or the session ends
+	switch {
+	case ctx.Err() != nil: // another one has taken its place, or the session ends
+	case port == onRTCP && err != nil: // then there are no reports
+		s.log.Info("no DTLS for RTCP", "peer", t.remote(), "error", err)
+	case port == onRTP:
+		s.tell(err)
 	}
-	if err != nil {
-		s.log.Warn("DTLS handshake failed", "peer", t.remote(), "error", err)
-	}
-	s.tell(err)
 	if err == nil {
 		linger(ctx, conn)
 	}
@@ -198,7 +223,7 @@ func explain(err error) error {
 }
 
 // install takes the keys out of a finished handshake, RFC 5764 section 4.2.
-func (s *Session) install(conn *piondtls.Conn, t *tunnel, d *DTLS) error {
+func (s *Session) install(conn *piondtls.Conn, port int, t *tunnel, d *DTLS) error {
 	profile, ok := conn.SelectedSRTPProtectionProfile()
 	state, done := conn.ConnectionState()
 	suite := suiteOf(pionsrtp.ProtectionProfile(profile))
@@ -213,8 +238,11 @@ func (s *Session) install(conn *piondtls.Conn, t *tunnel, d *DTLS) error {
 	receive := slices.Concat(c.Keys.RemoteMasterKey, c.Keys.RemoteMasterSalt)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.in.shake.tunnel != t {
+	if s.in.shakes[port].tunnel != t {
 		return net.ErrClosed
+	}
+	if port == onRTCP {
+		return s.useRTCPLocked(suite, send, receive, t.remote())
 	}
 	if from := t.remote(); s.in.latch.open {
 		s.in.latch.source, s.in.latch.open, s.in.latch.learnt = from, false, true
@@ -222,6 +250,21 @@ func (s *Session) install(conn *piondtls.Conn, t *tunnel, d *DTLS) error {
 		s.in.rtcp = s.agreed.Load().rtcpOf(from)
 	}
 	return s.useLocked(suite, send, receive, "dtls ")
+}
+
+// useRTCPLocked puts the keys of the RTCP port into force.
+func (s *Session) useRTCPLocked(suite Suite, send, receive Secret, peer netip.AddrPort) error {
+	sealer, err := newSealer(suite, send)
+	if err != nil {
+		return err
+	}
+	keys := &keyring{}
+	if err := keys.change(suite, receive, 0, time.Now()); err != nil {
+		return err
+	}
+	s.rtcpSealer.Store(sealer)
+	s.in.rtcpKeys, s.in.rtcp = keys, peer
+	return nil
 }
 
 // linger reads what comes after a handshake, which is nothing of interest.

@@ -28,7 +28,7 @@ func (s *Session) protectLocked(a, before *agreed) error {
 	case a.Security.DTLS != nil:
 		return s.shakeLocked(a, before)
 	}
-	s.stopShakeLocked()
+	s.stopShakesLocked()
 	return s.useLocked(a.Security.Suite, a.Security.Send, a.Security.Receive, "sdes ")
 }
 
@@ -68,11 +68,15 @@ func (s *Session) openLocked(b []byte, from netip.AddrPort, now time.Time) ([]by
 }
 
 // openRTCPLocked is openLocked for compound packets.
-func (s *Session) openRTCPLocked(b []byte, from netip.AddrPort, known bool, now time.Time) ([]byte, bool) {
-	if s.agreed.Load().Security == nil {
+func (s *Session) openRTCPLocked(b []byte, from netip.AddrPort, known, muxed bool, now time.Time) ([]byte, bool) {
+	a := s.agreed.Load()
+	if a.Security == nil {
 		return b, true
 	}
 	k := s.in.keys
+	if a.ownRTCPKeys() && !muxed {
+		k = s.in.rtcpKeys
+	}
 	if k == nil || !known && !k.tries.allow(from, now) {
 		return nil, false
 	}

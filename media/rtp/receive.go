@@ -22,9 +22,10 @@ type inbound struct {
 	reportAt time.Time // when it came
 	left     bool      // the peer said BYE
 
-	keys  *keyring // nil: the leg is not protected
-	shake shake    // the DTLS handshake
-	name  string   // of what protects the leg
+	keys     *keyring // nil: the leg is not protected
+	rtcpKeys *keyring // of a DTLS handshake on the RTCP port
+	shakes   [2]shake // the DTLS handshakes, by port
+	name     string   // of what protects the leg
 }
 
 // Receive sets who gets the peer's packets and keys, in place of who got them
@@ -54,7 +55,7 @@ func (s *Session) receivedRTP(b []byte, from netip.AddrPort, now time.Time) {
 		return
 	}
 	if isDTLS(b) {
-		s.takeDTLS(b, from, now)
+		s.takeDTLS(onRTP, b, from, now)
 		return
 	}
 	if s.strayRTCP(b) {

@@ -34,7 +34,7 @@ func (s *Session) sendReport(now time.Time, bye bool) {
 	s.mu.Lock()
 	packets, to, a := s.report(now, bye), s.in.rtcp, s.agreed.Load()
 	s.mu.Unlock()
-	if a == nil || !usable(to) || !a.reports() {
+	if a == nil || !usable(to) {
 		return
 	}
 	b, err := pionrtcp.Marshal(packets)
@@ -46,9 +46,9 @@ func (s *Session) sendReport(now time.Time, bye bool) {
 	}
 }
 
-// reports says whether RTCP is spoken: a handshake gives keys for its own port
-// alone, RFC 5764 section 4.1, and is held on the RTP port.
-func (a *agreed) reports() bool { return a.Security == nil || a.Security.DTLS == nil || a.Mux }
+// ownRTCPKeys says whether the RTCP port has a DTLS handshake of its own, which
+// gives keys for no other, RFC 5764 section 4.1.
+func (a *agreed) ownRTCPKeys() bool { return a.Security != nil && a.Security.DTLS != nil && !a.Mux }
 
 // writeRTCP sends a compound packet, encrypted where the leg is.
 func (s *Session) writeRTCP(b []byte, to netip.AddrPort, a *agreed) error {
@@ -56,6 +56,9 @@ func (s *Session) writeRTCP(b []byte, to netip.AddrPort, a *agreed) error {
 	defer s.writing.Unlock()
 	if a.Security != nil {
 		k := s.sealer.Load()
+		if a.ownRTCPKeys() {
+			k = s.rtcpSealer.Load()
+		}
 		if k == nil {
 			return nil // no keys yet
 		}
@@ -112,22 +115,26 @@ func (in *inbound) block(now time.Time) []pionrtcp.ReceptionReport {
 // receivedRTCP takes one datagram from the RTCP port.
 func (s *Session) receivedRTCP(b []byte, from netip.AddrPort, now time.Time) {
 	defer s.recovered()
+	if isDTLS(b) {
+		s.takeDTLS(onRTCP, b, from, now)
+		return
+	}
 	s.takeRTCP(b, from, now, false)
 }
 
 // takeRTCP accounts for one compound packet. Only the peer's are looked into: from
 // its RTCP address, from its RTP address if it mixes both, and, where its RTP
 // address had to be learnt, from the same host with the SSRC that we hear.
-func (s *Session) takeRTCP(b []byte, from netip.AddrPort, now time.Time, onRTP bool) {
+func (s *Session) takeRTCP(b []byte, from netip.AddrPort, now time.Time, muxed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := from == s.in.rtcp && !onRTP || from == s.in.latch.source && onRTP
-	nearby := !onRTP && s.in.latch.learnt && from.Addr() == s.in.latch.source.Addr()
+	known := from == s.in.rtcp && !muxed || from == s.in.latch.source && muxed
+	nearby := !muxed && s.in.latch.learnt && from.Addr() == s.in.latch.source.Addr()
 	if s.agreed.Load() == nil || !known && !nearby {
 		s.in.discarded++
 		return
 	}
-	b, ok := s.openRTCPLocked(b, from, known, now)
+	b, ok := s.openRTCPLocked(b, from, known, muxed, now)
 	if !ok {
 		s.in.discarded++
 		return

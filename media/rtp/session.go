@@ -56,6 +56,8 @@ type Session struct {
 	writing sync.Mutex // one packet at a time in buffer; guards what sealer holds
 	buffer  [maxPacket + tagRoom]byte
 	sealer  atomic.Pointer[sealer] // encrypts what is sent; stored with mu held
+	// rtcpSealer encrypts RTCP where a DTLS handshake gave that port its own keys.
+	rtcpSealer atomic.Pointer[sealer]
 
 	identity   *Identity
 	keyed      func(error)
