@@ -58,9 +58,16 @@ func dialogOfInvite(req *sipmsg.Request, tag string) Dialog {
 }
 
 // hear keeps what a message says of the methods that the peer takes.
-func (d *Dialog) hear(m sipmsg.Message) {
-	if list := listed(m, "Allow"); len(list) > 0 {
-		d.Allow = strings.Join(list, ",")
+func (d *Dialog) hear(m fieldList) {
+	said := ""
+	for value := range values(m, "Allow", "") {
+		if said != "" {
+			said += ","
+		}
+		said += value
+	}
+	if said != "" {
+		d.Allow = said
 	}
 }
 

@@ -109,11 +109,7 @@ func (l *Line) afterPrack(in *serverInvite) {
 
 // acknowledgedBy compares a RAck header field with the response, RFC 3262 section 7.2.
 func (p *unacked) acknowledgedBy(prack, invite *sipmsg.Request) bool {
-	list := prack.GetHeaders("RAck")
-	if len(list) != 1 {
-		return false
-	}
-	part := strings.Fields(list[0].Value())
+	part := strings.Fields(only(prack, "RAck", ""))
 	if len(part) != 3 || part[2] != "INVITE" {
 		return false
 	}
@@ -174,10 +170,7 @@ func (l *Line) acknowledge(f *fork, res *sipmsg.Response) bool {
 	if f == nil || !requires(res, "100rel") {
 		return true
 	}
-	var rseq uint64
-	if h := res.GetHeaders("RSeq"); len(h) == 1 {
-		rseq, _ = strconv.ParseUint(strings.TrimSpace(h[0].Value()), 10, 32)
-	}
+	rseq, _ := strconv.ParseUint(strings.TrimSpace(only(res, "RSeq", "")), 10, 32)
 	if rseq == 0 || f.rseq != 0 && uint32(rseq) != f.rseq+1 {
 		return false
 	}

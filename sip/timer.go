@@ -40,12 +40,8 @@ func (e expires) field() sipmsg.Header {
 }
 
 // readExpires reads Session-Expires, zero if it is missing or makes no sense.
-func readExpires(m sipmsg.Message) expires {
-	list := append(m.GetHeaders("Session-Expires"), m.GetHeaders("x")...)
-	if len(list) != 1 {
-		return expires{}
-	}
-	value, params, _ := strings.Cut(list[0].Value(), ";")
+func readExpires(m fieldList) expires {
+	value, params, _ := strings.Cut(only(m, "Session-Expires", "x"), ";")
 	e := expires{interval: seconds(value)}
 	if who, ok := paramOf(";"+params, "refresher"); ok {
 		e.refresher = strings.ToLower(strings.TrimSpace(who))
@@ -54,12 +50,9 @@ func readExpires(m sipmsg.Message) expires {
 }
 
 // readMinSE reads Min-SE, 0 if it is missing.
-func readMinSE(m sipmsg.Message) time.Duration {
-	if h := m.GetHeaders("Min-SE"); len(h) == 1 {
-		value, _, _ := strings.Cut(h[0].Value(), ";")
-		return seconds(value)
-	}
-	return 0
+func readMinSE(m fieldList) time.Duration {
+	value, _, _ := strings.Cut(only(m, "Min-SE", ""), ";")
+	return seconds(value)
 }
 
 func seconds(s string) time.Duration {
@@ -178,14 +171,22 @@ func (l *Line) startTimer() {
 	if whole <= 0 {
 		return
 	}
-	if l.dialog.Timer.Ours {
-		l.refreshing = l.after(whole/2, l.refresh)
+	patience := whole - min(32*time.Second, whole/3)
+	if !l.dialog.Timer.Ours {
+		l.expiring = l.after(patience, l.expire)
+		return
 	}
-	l.expiring = l.after(whole-min(32*time.Second, whole/3), func() {
-		if l.state == talking {
-			l.hangUp(bridge.CauseSignalling, "the session timer ran out")
-		}
+	l.refreshing = l.after(whole/2, func() {
+		l.expiring = l.after(patience-whole/2, l.expire)
+		l.refresh()
 	})
+}
+
+// expire ends a call that was not refreshed.
+func (l *Line) expire() {
+	if l.state == talking {
+		l.hangUp(bridge.CauseSignalling, "the session timer ran out")
+	}
 }
 
 // refresh says that the call lives: by UPDATE where the peer takes it, else by
@@ -264,11 +265,9 @@ func waitOf(res *sipmsg.Response) time.Duration {
 	if res == nil {
 		return otherwise
 	}
-	if h := res.GetHeaders("Retry-After"); len(h) > 0 {
-		value, _, _ := strings.Cut(h[0].Value(), ";")
-		if d := seconds(value); d > 0 && d < time.Minute {
-			return d
-		}
+	value, _, _ := strings.Cut(only(res, "Retry-After", ""), ";")
+	if d := seconds(value); d > 0 && d < time.Minute {
+		return d
 	}
 	return otherwise
 }
