@@ -313,3 +313,31 @@ func FuzzReferTo(f *testing.F) {
 		}
 	})
 }
+
+func TestTransfersThatNobodyEndsAreForgotten(t *testing.T) {
+	bubble(t, func(c *Config) { c.SessionExpires = 24 * time.Hour }, func(t *testing.T, n *memNet, a *agent) {
+		w := n.wire(t, a.Addr())
+		l, d, ok := w.call(a)
+		w.sendDraft(d.refer(ok, "<sip:1002@example.com>"))
+		ask := expect(t, l, bridge.LineReferred).Referral
+		ask.Accept()
+		w.reply(w.request("NOTIFY"), 200, "OK", "", "", "")
+		time.Sleep(subscriptionTime)
+		m := w.request("NOTIFY")
+		if s := m.value("subscription-state"); s != "terminated;reason=timeout" {
+			t.Errorf("Subscription-State: %s", s)
+		}
+		w.reply(m, 200, "OK", "", "", "")
+		ask.Progress(200, "OK") // nobody is told any more
+		result := make(chan error, 1)
+		go func() { result <- l.Refer(t.Context(), "1003", nil) }()
+		w.reply(w.request("REFER"), 202, "Accepted", "", "", "")
+		if err := <-result; err == nil || !strings.Contains(err.Error(), "in time") {
+			t.Errorf("Refer: %v", err)
+		}
+		d.cseq = 50
+		w.sendDraft(d.within("BYE", ok))
+		w.response(200, "BYE")
+		expectEnd(t, l, bridge.CauseNormal)
+	})
+}
