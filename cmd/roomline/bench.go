@@ -23,6 +23,11 @@ func (*benchCommand) Examples() string {
 
 type benchMediaCommand struct{ bench.Options }
 
+// Examples shows how the command is used.
+func (*benchMediaCommand) Examples() string {
+	return "  roomline bench media --calls 100 --cps 10 --room phone > report.json\n"
+}
+
 // Run measures, prints the summary on standard error and the report on standard output.
 func (c *benchMediaCommand) Run(b *bound) error {
 	o := c.Options
@@ -31,6 +36,11 @@ func (c *benchMediaCommand) Run(b *bound) error {
 }
 
 type benchSetupCommand struct{ bench.SetupOptions }
+
+// Examples shows how the command is used.
+func (*benchSetupCommand) Examples() string {
+	return "  roomline bench setup --cps 500 --duration 20s\n"
+}
 
 // Run measures, as benchMediaCommand's does.
 func (c *benchSetupCommand) Run(b *bound) error {

@@ -75,6 +75,9 @@ func printStep(w io.Writer, s bridge.TrunkStep) {
 
 type trunkListCommand struct{ gatewayFlags }
 
+// Examples shows how the command is used.
+func (*trunkListCommand) Examples() string { return "  roomline trunk list\n" }
+
 // Run prints one line per server of each trunk.
 func (c *trunkListCommand) Run(b *bound) error {
 	cl, err := c.client()
