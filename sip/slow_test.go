@@ -127,3 +127,36 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapInuse + m.StackInuse)
 }
+
+// Peers that fail at the handshake, or never say anything sound, leave nothing behind.
+func TestFailedHandshakesLeaveNothing(t *testing.T) {
+	ca := newAuthority(t)
+	b := startAgent(t, ca.shows(hold(ca.issue(time.Now().Add(time.Hour), "127.0.0.1"))))
+	before := runtime.NumGoroutine()
+	for i := range 100 {
+		c, err := net.Dial("tcp", b.TLSAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch i % 4 {
+		case 0:
+			fmt.Fprint(c, "OPTIONS sip:127.0.0.1 SIP/2.0\r\n\r\n")
+		case 1:
+			fmt.Fprint(c, "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
+		case 2: // speaks no version that we speak
+			tls.Client(c, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}).Handshake()
+		case 3: // does not believe us
+			tls.Client(c, &tls.Config{ServerName: "127.0.0.1"}).Handshake()
+		}
+		c.Close()
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 400 {
+		if b.openStreams() == 0 && runtime.NumGoroutine() <= before {
+			return
+		}
+		<-tick.C
+	}
+	t.Errorf("%d connections and %d goroutines are left", b.openStreams(), runtime.NumGoroutine()-before)
+}
