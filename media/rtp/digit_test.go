@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/roomline/roomline/media"
 )
 
 type eventPacket struct {
@@ -208,4 +210,43 @@ func FuzzDigits(f *testing.F) {
 		d.push(b, bt, bm, eventClock)
 		d.push(a, at, am, eventClock)
 	})
+}
+
+// Beside Opus, telephone-event counts in 48000ths of a second (RFC 4733 section 2.1).
+func TestDigitsAtTheClockOfOpus(t *testing.T) {
+	peer := socketAt(t, "127.0.0.1")
+	p := telephone(addr(peer))
+	p.Codec, p.PayloadType, p.EventPayloadType, p.EventHz = media.Opus, 96, 110, 48000
+	p.Accept = []PayloadCodec{{96, media.Opus, 48000}, {110, media.TelephoneEvent, 48000}}
+	s := open(t, p)
+	for units, want := range map[uint16]uint16{160: 960, 800: 4800, 20000: 0xFFFF} {
+		payload := []byte{5, 10, byte(units >> 8), byte(units)}
+		if err := s.WritePacket(&media.Packet{Codec: media.TelephoneEvent, Payload: payload}); err != nil {
+			t.Fatal(err)
+		}
+		if b := read(t, peer); b[1] != 110 || binary.BigEndian.Uint16(b[headerSize+2:]) != want {
+			t.Errorf("%d units went out as %x", units, b[headerSize:])
+		}
+		if binary.BigEndian.Uint16(payload[2:]) != units {
+			t.Error("the caller's payload was changed")
+		}
+	}
+	digits := make(chan Digit, 8)
+	s.Receive(nil, func(d Digit) { digits <- d })
+	press := func(sequence uint16, timestamp uint32, marker bool) {
+		b := wire(t, 110, sequence, timestamp, 7, []byte{5, 10, 0x12, 0xC0}) // 100 ms
+		if marker {
+			b[1] |= 0x80
+		}
+		s.receivedRTP(b, addr(peer), time.Now())
+	}
+	press(1, 48000, true)
+	press(2, 48000, false)
+	press(3, 48000+48000/5, true) // 200 ms later
+	if len(digits) != 2 {
+		t.Fatalf("%d keys", len(digits))
+	}
+	if d := <-digits; d.Key != '5' || d.Duration != 100*time.Millisecond {
+		t.Errorf("%+v", d)
+	}
 }

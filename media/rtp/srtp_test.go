@@ -326,6 +326,44 @@ func TestOnlyAuthenticPacketsTeachAnAddress(t *testing.T) {
 	}
 }
 
+// A crowd of strangers cannot keep the peer's address from being learnt.
+func TestAddressIsLearntAmidACrowd(t *testing.T) {
+	p := keyedPhone(AES128CMSHA1With80)
+	p.Latch = true
+	r := newRoad(t, p)
+	peer, impostor := newFar(t, p.Security.Suite, p.Security.Receive), newFar(t, p.Security.Suite, p.Security.Suite.NewSecret())
+	junk := impostor.packet(9, 9)
+	behindNAT := netip.MustParseAddrPort("127.0.0.8:8")
+	for n := range uint16(50) { // a second, with 10,000 bad packets
+		for i := range 200 {
+			r.s.receivedRTP(junk, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(n), byte(i)}), 7), r.now)
+			r.now = r.now.Add(100 * time.Microsecond)
+		}
+		r.s.receivedRTP(peer.packet(n, 7), behindNAT, r.now)
+	}
+	if r.s.Remote() != behindNAT || len(r.packets) < 40 {
+		t.Errorf("the peer is taken to be at %s, and %d of its packets were heard", r.s.Remote(), len(r.packets))
+	}
+}
+
+func TestAuthenticationForStrangersIsBounded(t *testing.T) {
+	var few, many tries
+	now := time.Now()
+	one, all := 0, 0
+	for i := range 100000 { // within 100 ms
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), uint16(i))
+		if few.allow(phoneAddr, now) {
+			one++
+		}
+		if many.allow(from, now) {
+			all++
+		}
+	}
+	if one != triesEach || all > triesEach*len(many.spent) {
+		t.Errorf("one source was tried %d times, a crowd %d times", one, all)
+	}
+}
+
 func TestSecretsDoNotPrint(t *testing.T) {
 	secret := Secret("0123456789abcdefghijklmnopqrst")
 	s := Security{Suite: AES128CMSHA1With80, Send: secret, Receive: secret}

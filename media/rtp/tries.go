@@ -12,7 +12,7 @@ import (
 type tries struct {
 	since time.Time
 	seed  maphash.Seed
-	spent [64]uint8
+	spent [256]uint8
 }
 
 const (

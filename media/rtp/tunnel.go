@@ -109,13 +109,26 @@ func (t *tunnel) SetReadDeadline(at time.Time) error {
 	if at.IsZero() {
 		return nil
 	}
-	over := t.deadline
 	if left := time.Until(at); left > 0 {
-		t.timer = time.AfterFunc(left, func() { close(over) })
+		over := t.deadline
+		t.timer = time.AfterFunc(left, func() { t.expire(over) })
 	} else {
-		close(over)
+		close(t.deadline)
 	}
 	return nil
+}
+
+// expire ends the wait of who reads, unless the deadline was moved meanwhile.
+func (t *tunnel) expire(over chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case <-over:
+	default:
+		if t.deadline == over && t.timer != nil {
+			close(over)
+		}
+	}
 }
 
 // SetWriteDeadline implements net.PacketConn; writing does not wait.
