@@ -60,7 +60,7 @@ func (l *Line) byeAlone(cause bridge.Cause, reason string) {
 // onBye ends the call from the peer's side.
 func (l *Line) onBye(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	if !l.fromPeer(req) {
-		l.ua.reply(req, tx, 481, "there is no such dialog here")
+		l.onEarlyBye(req, tx)
 		return
 	}
 	if req.CSeq().SeqNo <= l.dialog.RemoteSeq {
@@ -89,6 +89,20 @@ func (l *Line) onBye(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	l.over(cause, 0, words)
 	if !l.bye {
 		l.state = gone
+	}
+}
+
+// onEarlyBye is the BYE of a called phone that has not answered. Section 15
+// forbids it; whoever sends it means it. The call ends with the last phone.
+func (l *Line) onEarlyBye(req *sipmsg.Request, tx *sipmsg.ServerTx) {
+	if l.dialogOf(req) == nil {
+		l.ua.reply(req, tx, 481, "there is no such dialog here")
+		return
+	}
+	delete(l.dial.forks, req.From().Params.GetOr("tag", ""))
+	l.ua.reply(req, tx, 200, "OK")
+	if len(l.dial.forks) == 0 {
+		l.giveUp(bridge.CauseRejected, "the called side hung up before it answered")
 	}
 }
 

@@ -258,7 +258,7 @@ func TestInvitesThatCannotBeServed(t *testing.T) {
 		{"broken SDP", "", "v=0\r\nthis is not SDP\r\n", "RFC 8866", 400},
 		{"no common codec", "", audio("m=audio 40000 RTP/AVP 9\r\na=rtpmap:9 G722/8000\r\n"), "codec", 488},
 		{"no audio", "", audio("m=video 40000 RTP/AVP 31\r\n"), "no audio", 488},
-		{"encrypted media", "", audio("m=audio 40000 RTP/SAVP 0\r\n"), "RTP/SAVP", 488},
+		{"encrypted media", "", audio("m=audio 40000 RTP/SAVP 0\r\n"), "offer RTP/AVP", 488},
 		{"IPv6 only", "", sampleSDP("2001:db8::1", 40000, ""), "IP6", 488},
 		{"media at a name", "", strings.ReplaceAll(audio(""), "IN IP4 127.0.0.1\r\nt=", "IN IP4 pc.example\r\nt="), "IP address", 488},
 	} {
