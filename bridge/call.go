@@ -36,10 +36,11 @@ type Call struct {
 	rec CallRecord
 
 	// Guarded by Exchange.mu.
-	other   *Call // ends with this one
-	leaving bool  // it has no other any more
-	parked  bool  // we hold the phone
-	adopted bool  // it is placed for who is in its room: the call that asked for it has ended
+	other    *Call // ends with this one
+	leaving  bool  // it has no other any more
+	parked   bool  // we hold the phone
+	replaced bool  // another call takes its place
+	adopted  bool  // it is placed for who is in its room: the call that asked for it has ended
 
 	// The goroutine's own.
 	line      Line

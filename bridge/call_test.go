@@ -628,3 +628,11 @@ func TestDigitsBecomeEvents(t *testing.T) {
 	l.ended(LineEvent{Cause: CauseNormal})
 	h.cdr(c)
 }
+
+func TestPanicAtTheEndLeavesNothingBehind(t *testing.T) {
+	h := open(t, "", func(x *Exchange) { x.Recorded = func(CDR) { panic("a bug") } })
+	l, c := h.upTo("lobby")
+	l.ended(LineEvent{Cause: CauseNormal})
+	<-c.Done()
+	h.balanced()
+}

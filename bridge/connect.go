@@ -14,6 +14,7 @@ type order struct {
 	parent     string            // the call on whose behalf it is placed
 	ring       time.Duration     // 0: the Exchange's default
 	attributes map[string]string // of the call on whose behalf it is placed
+	emergency  bool              // on behalf of an emergency call: no limit holds it back
 	way        way
 }
 
@@ -31,7 +32,7 @@ func (x *Exchange) place(o order) (*Call, error) {
 	if x.draining.Load() || x.Dialer == nil {
 		return nil, refuse(Unavailable, "", "the gateway is shutting down and places no new calls")
 	}
-	exits, slot, err := x.firstFree(o.exits)
+	exits, slot, err := x.firstFree(o.exits, o.emergency)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func (x *Exchange) place(o order) (*Call, error) {
 	if c.rec.Room == "" {
 		c.rec.Room = "call-" + c.id
 	}
-	c.way, c.slot, c.emergency = o.way, slot, first.Emergency
+	c.way, c.slot, c.emergency = o.way, slot, first.Emergency || o.emergency
 	c.way.exits, c.way.ring = exits, o.ring
 	if c.way.ring <= 0 {
 		c.way.ring = x.RingTimeout
@@ -61,7 +62,7 @@ func (c *Call) connect(t dialplan.Target) step {
 	}
 	ring, _ := time.ParseDuration(t.RingTimeout) // the plan was checked; 0 is the default
 	room := "call-" + c.id
-	leg, err := c.x.place(order{exits: exits, room: room, parent: c.id, ring: ring, way: c.wayFor(), attributes: c.Record().Attributes})
+	leg, err := c.x.place(order{exits: exits, room: room, parent: c.id, ring: ring, way: c.wayFor(), attributes: c.Record().Attributes, emergency: c.emergency})
 	if err != nil {
 		return c.otherwise(t, causeOfError(err), err.Error())
 	}
@@ -130,8 +131,8 @@ func (c *Call) connecting(t dialplan.Target, room string) step {
 			return c.otherwise(t, passedOn(rec.Cause), rec.To+": "+ending{cause: rec.Cause, reason: rec.Reason}.words())
 		case rec.State == StateEarly && !early:
 			early = true
-			if err := c.hear(room); err != nil {
-				return c.end(CauseSignalling, "early media: "+err.Error())
+			if err := c.hear(room); err != nil { // such as an INVITE without an offer: it hears the answer
+				c.log.Info("the caller cannot hear early media", "reason", err.Error())
 			}
 		}
 	}

@@ -372,3 +372,26 @@ func TestVerificationIsRequired(t *testing.T) {
 		})
 	}
 }
+
+func TestEmergencyCallsPassEveryLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openQuiet(t, `
+trunks:
+  - {name: carrier, addresses: [203.0.113.0/24], limits: {calls: 1, cps: 0.01}}
+  - {name: psap, outbound: {servers: [sip.psap.example]}, limits: {calls: 1, minutes: 1, cps: 0.01, prefixes: ["+1202"]}}
+routes:
+  - {name: sos, to: "911", number: "+12025550911", trunks: [psap], priority: emergency}
+`)
+		for i := range 5 {
+			h.calling("911")
+			h.legs(i + 1)[i].happens(LineAnswered)
+			time.Sleep(time.Minute)
+		}
+		for _, rec := range h.Calls() {
+			if rec.State != StateActive {
+				t.Errorf("%+v", rec)
+			}
+		}
+		h.over()
+	})
+}

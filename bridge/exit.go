@@ -1,9 +1,19 @@
 package bridge
 
-import "time"
+import (
+	"runtime/debug"
+	"time"
+)
 
 // exit is the one way out of a call.
 func (c *Call) exit() {
+	defer c.tell()
+	defer c.vanish() // also after a panic
+	defer func() {
+		if v := recover(); v != nil {
+			c.log.Error("call panicked at its end", "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
 	now := time.Now().UTC()
 	c.release()
 	if c.line != nil {
@@ -22,13 +32,20 @@ func (c *Call) exit() {
 	if c.x.Recorded != nil {
 		c.x.Recorded(cdrOf(rec))
 	}
+	c.vanish()
+	c.emit("call.ended", map[string]any{"cause": string(rec.Cause), "reason": rec.Reason, "sip_code": rec.SIPCode})
+}
+
+// vanish takes the call out of the exchange, once.
+func (c *Call) vanish() {
 	c.x.mu.Lock()
+	_, live := c.x.calls[c.id]
 	delete(c.x.calls, c.id)
 	delete(c.x.lines, c.line)
 	c.x.mu.Unlock()
-	close(c.done)
-	c.emit("call.ended", map[string]any{"cause": string(rec.Cause), "reason": rec.Reason, "sip_code": rec.SIPCode})
-	c.tell()
+	if live {
+		close(c.done)
+	}
 }
 
 // leave takes the media out of the room and ends the Line.

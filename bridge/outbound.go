@@ -69,7 +69,7 @@ func (c *Call) failover() step {
 	}
 	for len(c.way.exits) > 0 && (failsOver(failed.cause) || failed.cause == CauseRedirected) {
 		next := c.way.exits[0]
-		p, full := c.x.loads.take(next.Trunk, true, next.Emergency, time.Now())
+		p, full := c.x.loads.take(next.Trunk, true, next.Emergency || c.emergency, time.Now())
 		if full == "" {
 			c.tale = append(c.tale, "trunk "+c.trunk.Name+": "+failed.words())
 			c.log.Info("a trunk failed, the next one is tried", "trunk", c.trunk.Name, "next", next.Trunk.Name,
@@ -137,10 +137,10 @@ func (c *Call) progress() step {
 }
 
 // firstFree takes a place on the first exit that has one, and drops those before it.
-func (x *Exchange) firstFree(exits []dialplan.Exit) ([]dialplan.Exit, *slot, error) {
+func (x *Exchange) firstFree(exits []dialplan.Exit, exempt bool) ([]dialplan.Exit, *slot, error) {
 	var words string
 	for i, e := range exits {
-		p, full := x.loads.take(e.Trunk, true, e.Emergency, time.Now())
+		p, full := x.loads.take(e.Trunk, true, e.Emergency || exempt, time.Now())
 		if full == "" {
 			return slices.Clone(exits[i:]), p, nil
 		}

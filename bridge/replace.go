@@ -30,7 +30,7 @@ func (x *Exchange) replacing(inv Invite) (Ticket, *Refusal) {
 // replace: the call takes the seat of another one, which ends.
 func (c *Call) replace(old *Call) step {
 	rec := old.Record()
-	if rec.State == StateEnded {
+	if !c.x.takeOver(old) {
 		return c.end(CauseSignalling, "the call that it replaces has ended")
 	}
 	c.note(func(r *CallRecord) { r.ParentID, r.Muted = rec.ParentID, rec.Muted })
@@ -39,6 +39,17 @@ func (c *Call) replace(old *Call) step {
 	}
 	c.succeed(old, rec)
 	return c.awaitAck(c.answered)
+}
+
+// takeOver is true for the one call that may take the place of old.
+func (x *Exchange) takeOver(old *Call) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if old.leaving || old.replaced {
+		return false
+	}
+	old.replaced = true
+	return true
 }
 
 // succeed takes over what the old call was to others.
