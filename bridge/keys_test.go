@@ -253,3 +253,45 @@ func TestAKeyThatComesTwoWaysIsOne(t *testing.T) {
 		}
 	}
 }
+
+// Tones survive every codec that a phone may speak, and the change between them.
+func TestTonesAreHeardThroughEveryCodec(t *testing.T) {
+	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+		var heard strings.Builder
+		phone := join(t, r, "phone", KindPhone)
+		src, err := phone.Publish(TrackSpec{ID: "phone", Codec: media.PCMU})
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.HearKeys(func(key rune) { heard.WriteRune(key) })
+		far, err := x.OpenRoom("far")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink := join(t, far, "far", KindPhone).Listen(pushes{src}, media.PCMU, 20*time.Millisecond)
+		want := ""
+		for _, codec := range []media.Codec{media.PCMU, media.PCMA, media.G722, media.Opus, media.G722} {
+			sink.Recode(codec, 20*time.Millisecond)
+			src.Recode(codec)
+			if err := sink.PlayKeys("0123456789*#ABCD"); err != nil {
+				t.Fatal(err)
+			}
+			want += "0123456789*#ABCD"
+			time.Sleep(4 * time.Second)
+		}
+		src.HearKeys(nil)
+		if heard.String() != want {
+			t.Errorf("heard %q", heard.String())
+		}
+	})
+}
+
+// pushes is a media.Writer that ends in a Source.
+type pushes struct{ src *Source }
+
+func (p pushes) WritePacket(packet *media.Packet) error {
+	q := *packet
+	q.Arrived = time.Now()
+	p.src.Push(&q)
+	return nil
+}

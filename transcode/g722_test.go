@@ -130,6 +130,28 @@ func TestG722RefusesWhatItCannotTake(t *testing.T) {
 	}
 }
 
+func FuzzG722(f *testing.F) {
+	f.Add([]byte{0, 255, 63, 192}, []byte{1})
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		d, e := openDecoder(t, media.G722, 16000), openEncoder(t, media.G722, 16000, OpusSettings{})
+		pcm := make([]int16, 2*max(len(first), len(second), 80))
+		for _, payload := range [][]byte{first, second, first} {
+			n, err := d.Decode(payload, pcm)
+			if (err == nil) != (len(payload) > 0) || err == nil && n != 2*len(payload) {
+				t.Fatalf("%d bytes gave %d samples, %v", len(payload), n, err)
+			}
+			if n > 0 {
+				if _, err := e.Encode(pcm[:n], make([]byte, n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := d.Conceal(pcm[:160]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func BenchmarkG722(b *testing.B) {
 	pcm, out, heard := speech(b, 16000), make([]byte, 160), make([]int16, 320)
 	b.Run("encode", func(b *testing.B) {
