@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -26,6 +27,7 @@ const (
 	answerTime   = 4 * time.Second  // patience with a server outside of calls
 	goodbyeTime  = 2 * time.Second  // to take a registration back
 	linkCheck    = 5 * time.Second  // how often a registration's connection is looked after
+	stirTime     = 25 * time.Second // how often a NAT is reminded of us
 	retryFirst   = 5 * time.Second  // after the first failure
 	retryBase    = 30 * time.Second // after the second; doubles
 	retryMost    = 30 * time.Minute
@@ -103,14 +105,17 @@ func (r *registration) run(ctx context.Context) {
 func (r *registration) rest(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	look := time.NewTicker(linkCheck)
+	look, stir := time.NewTicker(linkCheck), time.NewTicker(stirTime)
 	defer look.Stop()
+	defer stir.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return false
 		case <-timer.C:
 			return true
+		case <-stir.C:
+			r.holdOpen()
 		case <-look.C:
 			r.mu.Lock()
 			lost := r.status == "registered" && isStream(r.server.transport) && r.ua.streams.find(r.server, r.dialog.Socket) == nil
@@ -120,6 +125,18 @@ func (r *registration) rest(ctx context.Context, d time.Duration) bool {
 				return true
 			}
 		}
+	}
+}
+
+// holdOpen keeps the way in through a NAT open, RFC 5626 section 3.5.2 in its
+// simplest form: an empty datagram's worth of line ends, which nobody answers.
+func (r *registration) holdOpen() {
+	r.mu.Lock()
+	to, from := r.server, r.dialog.Socket
+	on := r.status == "registered" && to.transport == "udp"
+	r.mu.Unlock()
+	if f := r.ua.faceAt(from); on && r.outside.IsValid() && f != nil && f.udp != nil {
+		f.udp.write([]byte("\r\n\r\n"), net.UDPAddrFromAddrPort(to.addr))
 	}
 }
 

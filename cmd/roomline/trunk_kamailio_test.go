@@ -149,13 +149,13 @@ func deskPhone(t *testing.T) (*phone.Phone, chan *phone.Call) {
 }
 
 func TestKamailioRegistersUsAndCarriesCallsBothWays(t *testing.T) {
-	for _, algorithm := range []string{"MD5", "SHA-256"} {
-		t.Run(algorithm, func(t *testing.T) {
+	for _, c := range []struct{ algorithm, transport string }{{"MD5", "udp"}, {"SHA-256", "udp"}, {"SHA-256", "tcp"}} {
+		t.Run(c.algorithm+" "+c.transport, func(t *testing.T) {
 			p, taken := deskPhone(t)
-			k := startKamailio(t, algorithm, "open-sesame", p.Addr().String())
-			h := startHouse(t, atCarrier("open-sesame", k))
+			k := startKamailio(t, c.algorithm, "open-sesame", p.Addr().String())
+			h := startHouse(t, strings.Replace(atCarrier("open-sesame", k), "username:", "transport: "+c.transport+", username:", 1))
 			h.registered()
-			if st := h.trunkState(); st.ExpiresAt == nil || time.Until(*st.ExpiresAt) > 2*time.Minute || st.Servers[0].Address != "udp:"+k.addr {
+			if st := h.trunkState(); st.ExpiresAt == nil || time.Until(*st.ExpiresAt) > 2*time.Minute || st.Servers[0].Address != c.transport+":"+k.addr {
 				t.Errorf("state %+v", st)
 			}
 			h.until("the keepalive has an answer", func() bool { return h.trunkState().Servers[0].RTTMS > 0 })
