@@ -92,7 +92,7 @@ func domainOf(t dialplan.Trunk) string {
 	if o.Domain != "" {
 		return o.Domain
 	}
-	h, _ := serverHop(o.Servers[0], "udp")
+	h, _ := serverHop(o.Servers[0], "udp") // whoever asks has a server
 	h.port = 0
 	return h.hostport()
 }

@@ -2,12 +2,14 @@ package sip
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	sipmsg "github.com/emiago/sipgo/sip"
 	"github.com/icholy/digest"
 
 	"github.com/roomline/roomline/bridge"
@@ -298,4 +300,67 @@ func TestAServerWhosePortIsClosedIsDownAtOnce(t *testing.T) {
 	if st := a.state("carrier"); !strings.Contains(st.RegisterError, "nothing listens") || !strings.Contains(st.Servers[0].Reason, "nothing listens") {
 		t.Errorf("state %+v", st)
 	}
+}
+
+func TestARegistrationOverTCPIsMadeAnewWhenItsConnectionBreaks(t *testing.T) {
+	registrar, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer registrar.Close()
+	trunk := trunkTo()
+	trunk.Register = true
+	trunk.Outbound = &dialplan.Outbound{Servers: []string{registrar.Addr().String()}, Transport: "tcp", Username: "line1", Password: "x"}
+	plan := &planOf{}
+	plan.set(trunk)
+	a := startAgent(t, func(c *Config) { c.Plan = plan.current.Load })
+	for i := range 2 {
+		conn, err := registrar.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 65535)
+		conn.SetDeadline(time.Now().Add(2 * patience))
+		n, err := conn.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := parseMessage(buf[:n])
+		if m.method != "REGISTER" || !strings.Contains(m.value("contact"), "transport=tcp") {
+			t.Errorf("try %d: %s with Contact %s", i, m.start, m.value("contact"))
+		}
+		fmt.Fprintf(conn, "SIP/2.0 200 OK\r\nVia: %s\r\nFrom: %s\r\nTo: %s;tag=r\r\nCall-ID: %s\r\nCSeq: %s\r\nContact: %s;expires=600\r\nContent-Length: 0\r\n\r\n",
+			m.value("via"), m.value("from"), m.value("to"), m.value("call-id"), m.value("cseq"), m.value("contact"))
+		until(t, "it is registered", func() bool { return a.state("carrier").Registration == "registered" })
+		if i == 0 {
+			conn.Close()
+		} else {
+			defer conn.Close()
+		}
+	}
+}
+
+func FuzzRegistrarAnswers(f *testing.F) {
+	f.Add("<sip:line1@192.0.2.1:5060>;expires=60, <sip:x@y>;expires=abc", "120", "30 (busy)", "192.0.2.9", "31000")
+	f.Add("*", "-1", "", "[::1]", "99999999999")
+	f.Fuzz(func(t *testing.T, contact, expires, retry, received, rport string) {
+		res := sipmsg.NewResponse(200, "OK")
+		via := &sipmsg.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP", Host: "192.0.2.1", Port: 5060}
+		via.Params.Add("received", received)
+		via.Params.Add("rport", rport)
+		res.AppendHeader(via)
+		res.AppendHeader(sipmsg.NewHeader("Contact", contact))
+		res.AppendHeader(sipmsg.NewHeader("Expires", expires))
+		res.AppendHeader(sipmsg.NewHeader("Retry-After", retry))
+		if d := grantedTo(res, "sip:line1@192.0.2.1:5060", registerFor); d < time.Second || d > registerMost {
+			t.Errorf("granted %v", d)
+		}
+		if d := retryAfterOf(res, downTime); d < time.Second || d > 10*time.Minute {
+			t.Errorf("retry after %v", d)
+		}
+		if a, ok := seenFrom(res); ok && (!a.IsValid() || a.Port() == 0) {
+			t.Errorf("seen from %v", a)
+		}
+		hintOfCode(res, "call")
+	})
 }

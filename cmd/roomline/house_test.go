@@ -24,10 +24,16 @@ import (
 // the race detector sees it, and speak to it with real clients.
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main() // a test runs this binary as roomline, somewhere else
+	}
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"))
 }
+
+// asCommand is the environment variable that makes the test binary be roomline.
+const asCommand = "ROOMLINE_TEST_AS_COMMAND"
 
 // house is a gateway under test.
 type house struct {
