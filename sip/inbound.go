@@ -106,6 +106,7 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		u.refuseInvite(req, tx, bridge.Refusal{Cause: bridge.CauseShutdown, Reason: "the gateway is stopping"})
 		return
 	}
+	u.streams.carries(inv.Transport, req.Source())
 	u.config.Incoming(inv, l)
 }
 

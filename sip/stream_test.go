@@ -147,6 +147,30 @@ func TestTCPConnectionsAreBounded(t *testing.T) {
 	}
 }
 
+// Whoever has a call keeps the connection, however many others talk later.
+func TestConnectionWithACallIsTheLastToGo(t *testing.T) {
+	b := startAgent(t, func(c *Config) { c.MaxConns = 4 })
+	caller := dialPeer(t, b.Addr())
+	body := sampleSDP("127.0.0.1", 40000, "")
+	fmt.Fprintf(caller.conn, "INVITE sip:lobby@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK%s\r\nFrom: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContact: <sip:a@127.0.0.1;transport=tcp>\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s",
+		unique("b"), unique("c"), len(body), body)
+	c := b.incoming()
+	for range 12 {
+		p := dialPeer(t, b.Addr())
+		fmt.Fprint(p.conn, p.options(0))
+		if s := p.status(); s != "SIP/2.0 200 OK" {
+			t.Fatal(s)
+		}
+	}
+	c.End(bridge.CauseBusy, "")
+	for s := caller.status(); !strings.HasPrefix(s, "SIP/2.0 486"); s = caller.status() {
+		if s == "" {
+			t.Fatal("the connection with the call was closed")
+		}
+	}
+	expectEnd(t, c.Line, bridge.CauseBusy)
+}
+
 func TestCallOverTCPComesBackOnItsConnection(t *testing.T) {
 	b := startAgent(t, nil)
 	p := dialPeer(t, b.Addr())

@@ -165,6 +165,13 @@ func (s *streams) dropLocked(st *stream) {
 // heard notes that a sound message came on a connection.
 func (s *streams) heard(st *stream) { s.raise(st, speaker) }
 
+// carries notes that a call came over a connection, named as sipgo sees it.
+func (s *streams) carries(transport, text string) {
+	if st := s.named(transport, text); st != nil {
+		s.raise(st, carrier)
+	}
+}
+
 // raise puts a connection at the end of the queue of its worth, or of w if that is more.
 func (s *streams) raise(st *stream, w worth) {
 	s.mu.Lock()
