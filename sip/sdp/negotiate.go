@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/roomline/roomline/media"
@@ -108,47 +106,11 @@ func (n *Negotiation) Offer() []byte {
 	return n.write(list, dir, ptime)
 }
 
-// everything lists our formats; telephone-event comes once for each clock that
-// the codecs have, RFC 4733 section 2.1.
-func (n *Negotiation) everything() (list []Payload) {
-	var events []Payload
-	for _, c := range n.Codecs {
-		hz := c.ClockRate()
-		list = append(list, Payload{Number: n.number(format{c, hz}), Codec: c, Hz: hz})
-		event := Payload{Codec: media.TelephoneEvent, Hz: hz}
-		if !n.NoEvents && !slices.ContainsFunc(events, func(p Payload) bool { return p.Hz == hz }) {
-			event.Number = n.number(event.format())
-			events = append(events, event)
-		}
-	}
-	return append(list, events...)
-}
-
-// number is the payload number of a format: the one it has, else a dynamic one
-// that nothing else has had.
-func (n *Negotiation) number(f format) uint8 {
-	if number, ok := n.Numbers[f]; ok {
-		return number
-	}
-	number := uint8(96)
-	for taken := true; taken && number < 127; {
-		taken = false
-		for _, other := range n.Numbers {
-			taken = taken || other == number
-		}
-		if taken {
-			number++
-		}
-	}
-	n.Numbers[f] = number
-	return number
-}
-
 // Repeat writes our last description once more, unchanged, as an offer: RFC 4028
 // section 7.4.
 func (n *Negotiation) Repeat() []byte { return n.render() }
 
-// Answer settles a peer's offer and writes our answer. A *mediaFault means that
+// Answer settles a peer's offer and writes our answer. A *Fault means that
 // nothing of it fits; the negotiation is unchanged then.
 func (n *Negotiation) Answer(offer *Description) (body []byte, a Agreement, err error) {
 	took, err := n.choose(offer)
@@ -283,39 +245,6 @@ func (n *Negotiation) pick(s Stream, byOurs bool) (Agreement, []Payload, error) 
 	return n.settle(s, list, list[voice]), list, nil
 }
 
-// common keeps the formats that we know, each once, in the describer's order.
-func (n *Negotiation) common(s Stream) []Payload {
-	var list []Payload
-	for _, p := range s.Codecs {
-		known := slices.Contains(n.Codecs, p.Codec) || p.Codec == media.TelephoneEvent && !n.NoEvents || p.Codec == media.ComfortNoise
-		if known && !slices.ContainsFunc(list, func(q Payload) bool { return q.format() == p.format() || q.Number == p.Number }) {
-			list = append(list, p)
-		}
-	}
-	return list
-}
-
-// byOurs puts the codecs in our own order, and what is no codec behind them.
-func (n *Negotiation) byOurs(list []Payload) {
-	rank := func(p Payload) int {
-		if i := slices.Index(n.Codecs, p.Codec); i >= 0 {
-			return i
-		}
-		return len(n.Codecs)
-	}
-	slices.SortStableFunc(list, func(a, b Payload) int { return rank(a) - rank(b) })
-}
-
-// events keeps telephone-event in the clock of the voice, if it is there; some
-// peers name it at 8000 Hz only, whatever they speak.
-func (n *Negotiation) events(list []Payload, hz int) []Payload {
-	matches := func(p Payload) bool { return p.Codec == media.TelephoneEvent && p.Hz == hz }
-	if !slices.ContainsFunc(list, matches) {
-		hz = media.TelephoneEvent.ClockRate()
-	}
-	return slices.DeleteFunc(list, func(p Payload) bool { return p.Codec == media.TelephoneEvent && p.Hz != hz })
-}
-
 func (n *Negotiation) settle(s Stream, list []Payload, voice Payload) Agreement {
 	a := Agreement{Held: s.wants()&Receives == 0, Host: s.Host}
 	p := &a.Params
@@ -352,69 +281,4 @@ func (s Stream) packetTime() time.Duration {
 		p = s.MaxPtime
 	}
 	return min(max(p.Truncate(minPtime), minPtime), maxPtime)
-}
-
-// write renders our description; Version grows by one when it says something new.
-func (n *Negotiation) write(list []Payload, dir Direction, ptime time.Duration) []byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "s=-\r\nc=IN %s %s\r\nt=0 0\r\n", Family(n.Addr), n.Addr)
-	for i, s := range n.Slots {
-		if i != n.Audio {
-			writeRefused(&b, s)
-			continue
-		}
-		n.writeAudio(&b, s.Proto, list, dir, ptime)
-	}
-	rest := b.String()
-	if rest != string(n.Sent) {
-		n.Sent = rtp.Secret(rest)
-		n.Version++
-	}
-	return n.render()
-}
-
-func (n *Negotiation) render() []byte {
-	head := fmt.Appendf(nil, "v=0\r\no=roomline %d %d IN %s %s\r\n", n.SessionID, n.Version, Family(n.Addr), n.Addr)
-	return append(head, n.Sent...)
-}
-
-// writeRefused keeps an m-line's place with port 0, RFC 3264 section 6.
-func writeRefused(b *strings.Builder, s slot) {
-	formats := s.Formats
-	if len(formats) == 0 {
-		formats = []string{"0"}
-	}
-	fmt.Fprintf(b, "m=%s 0 %s %s\r\n", s.Kind, s.Proto, strings.Join(formats, " "))
-}
-
-func (n *Negotiation) writeAudio(b *strings.Builder, proto string, list []Payload, dir Direction, ptime time.Duration) {
-	fmt.Fprintf(b, "m=audio %d %s", n.Port, proto)
-	for _, p := range list {
-		b.WriteByte(' ')
-		b.WriteString(strconv.Itoa(int(p.Number)))
-	}
-	b.WriteString("\r\n")
-	for _, p := range list {
-		writeFormat(b, p)
-	}
-	n.Shield.write(b, n.Fingerprint)
-	fmt.Fprintf(b, "a=ptime:%d\r\na=maxptime:%d\r\na=rtcp:%d\r\na=%s\r\n",
-		ptime.Milliseconds(), maxPtime.Milliseconds(), n.rtcpPort(), dir)
-}
-
-// rtcpPort is what we say of RTCP: the RTP port once both are on it; an offer
-// names what is used if the peer does not want that (RFC 5761 section 5.1.1).
-func (n *Negotiation) rtcpPort() int {
-	if n.Shield.Mux && n.Shield.Setup != setupActPass {
-		return n.Port
-	}
-	return n.Port + 1
-}
-
-// Family is the address type of SDP: IP4 or IP6.
-func Family(a netip.Addr) string {
-	if a.Is4() {
-		return "IP4"
-	}
-	return "IP6"
 }

@@ -210,49 +210,6 @@ func parseAttributes(m *pionsdp.MediaDescription, st *Stream) error {
 	return nil
 }
 
-// mostKeys bounds the crypto lines and fingerprints of one m-line that are looked at.
-const mostKeys = 16
-
-// parseSecurity reads keys and fingerprints; what a handshake needs may stand on
-// the session, RFC 8122 section 5 and RFC 4145 section 4.
-func (s *Stream) parseSecurity(attributes, session []pionsdp.Attribute) {
-	for _, a := range attributes {
-		switch {
-		case a.Key == "crypto" && len(s.Cryptos)+len(s.Unusable) < mostKeys:
-			if c, err := parseCrypto(a.Value); err != nil {
-				s.Unusable = append(s.Unusable, err.Error())
-			} else {
-				s.Cryptos = append(s.Cryptos, c)
-			}
-		case a.Key == "rtcp-mux":
-			s.Mux = true
-		}
-	}
-	for _, list := range [][]pionsdp.Attribute{attributes, session} {
-		for _, a := range list {
-			if a.Key == "setup" && s.Setup == "" {
-				s.Setup = strings.ToLower(strings.TrimSpace(a.Value))
-			}
-		}
-		s.parseFingerprints(list)
-	}
-}
-
-// parseFingerprints takes those of the m-line, else those of the session.
-func (s *Stream) parseFingerprints(attributes []pionsdp.Attribute) {
-	if len(s.Fingerprints) > 0 {
-		return
-	}
-	for _, a := range attributes {
-		if a.Key != "fingerprint" || len(s.Fingerprints) >= mostKeys {
-			continue
-		}
-		if f, ok := parseFingerprint(a.Value); ok {
-			s.Fingerprints = append(s.Fingerprints, f)
-		}
-	}
-}
-
 // milliseconds reads ptime and maxptime; nonsense counts as not said.
 func milliseconds(value string) time.Duration {
 	ms, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
