@@ -9,7 +9,6 @@ import (
 
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
-	"github.com/roomline/roomline/media/rtp"
 )
 
 // Call is the legs joined from first INVITE to CDR. One goroutine runs it, one
@@ -28,7 +27,7 @@ type Call struct {
 	ask  chan func() // requests, run by the call's goroutine
 	stop chan ending // hang-ups from outside
 	keys chan press
-	pass chan rune     // keys of the call that this one is connected with, to be played
+	pass chan press    // keys of the call that this one is connected with, to be played
 	news chan struct{} // holds one when the record has changed, for the call that supervises this one
 	done chan struct{}
 
@@ -82,7 +81,7 @@ func (x *Exchange) newCall(rec CallRecord) *Call {
 	rec.ID, rec.CreatedAt = NewID("call"), time.Now().UTC()
 	return &Call{
 		x: x, id: rec.ID, rec: rec, log: x.Log.With("call", rec.ID),
-		ask: make(chan func()), stop: make(chan ending, 1), keys: make(chan press, 64), pass: make(chan rune, 64),
+		ask: make(chan func()), stop: make(chan ending, 1), keys: make(chan press, 64), pass: make(chan press, 64),
 		news: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 }
@@ -187,8 +186,8 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 			if c.key(p) {
 				return LineEvent{}, isReady
 			}
-		case key := <-c.pass:
-			c.play(key)
+		case p := <-c.pass:
+			c.play(p)
 		case f := <-c.ask:
 			f()
 		case e := <-c.stop:
@@ -260,10 +259,10 @@ func (c *Call) silent(now time.Time) bool {
 // key takes a key that the phone pressed, however it came, and reports whether
 // the call waits for it.
 func (c *Call) key(p press) (wanted bool) {
-	return !c.echoes.repeats(p, time.Now()) && c.keyed(p.Digit)
+	return !c.echoes.repeats(p, time.Now()) && c.keyed(p)
 }
 
-func (c *Call) digit(d rtp.Digit) {
+func (c *Call) digit(d press) {
 	if c.seat == nil { // an INFO before there is any sound
 		return
 	}

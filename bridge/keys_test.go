@@ -220,6 +220,9 @@ func TestKeysAreSentInTheWayThatThePhoneTakes(t *testing.T) {
 			}
 			h.pair(a, b)
 			from.events <- LineEvent{Kind: LineDigit, Digit: rtp.Digit{Key: '7'}} // goes over to the other phone
+			if c.want == "tone" {
+				a.pressed(rtp.Digit{Key: '8'}, byTone) // is heard there anyway
+			}
 			synctest.Wait()
 			b.sink.mu.Lock()
 			got := map[string]int{"event": len(b.sink.keys.waiting), "tone": b.sink.keypad.Waiting(), "info": len(to.keysSent())}

@@ -1,10 +1,6 @@
 package bridge
 
-import (
-	"slices"
-
-	"github.com/roomline/roomline/media/rtp"
-)
+import "slices"
 
 // Two calls that are connected with each other end together. Which two is
 // guarded by Exchange.mu.
@@ -98,20 +94,25 @@ func (x *Exchange) othersLocked(c *Call) bool {
 }
 
 // relay passes a key on to the phone that this call is connected with.
-func (c *Call) relay(d rtp.Digit) {
+func (c *Call) relay(p press) {
 	other := c.partner()
 	if other == nil {
 		return
 	}
 	select {
-	case other.pass <- d.Key:
+	case other.pass <- p:
 	default: // it takes none any more
 	}
 }
 
-// play sends a key of the connected call to the phone.
-func (c *Call) play(key rune) {
-	if err := c.sendKeys(string(key)); err != nil {
+// play sends a key of the connected call to the phone, unless the phone hears it
+// anyway: a tone goes over as sound.
+func (c *Call) play(p press) {
+	way, err := c.keysOut()
+	if err == nil && way == byTone && p.way == byTone {
+		return
+	}
+	if err := c.sendKeys(string(p.Key)); err != nil {
 		c.log.Warn("a key could not be passed on", "error", err)
 	}
 }

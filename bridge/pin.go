@@ -8,7 +8,6 @@ import (
 
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
-	"github.com/roomline/roomline/media/rtp"
 )
 
 const (
@@ -35,7 +34,7 @@ func (c *Call) askPIN(t dialplan.Target, room string) step {
 type keyedPIN struct{ keys []rune }
 
 // keyed takes a key for the PIN that is asked for; other keys are events.
-func (c *Call) keyed(d rtp.Digit) (wanted bool) {
+func (c *Call) keyed(d press) (wanted bool) {
 	if c.pin == nil {
 		c.digit(d)
 		return false
