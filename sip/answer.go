@@ -103,7 +103,7 @@ func (l *Line) sendOK() error {
 	} else {
 		withBody(in.ok, in.body)
 	}
-	if err := in.tx.Respond(in.ok); err != nil {
+	if err := l.ua.respondInvite(in.req, in.tx, in.ok); err != nil {
 		return err
 	}
 	in.interval = sipmsg.T1
@@ -150,7 +150,7 @@ func (l *Line) refuse(code int, cause bridge.Cause, reason string) {
 	res := l.respond(l.uas.req, code, phrase)
 	res.AppendHeader(reasonField(cause, reason))
 	res.AppendHeader(warning(399, phrase))
-	l.uas.tx.Respond(res)
+	l.ua.respondInvite(l.uas.req, l.uas.tx, res)
 	l.uas = nil
 	l.over(cause, code, reason)
 	l.state = gone

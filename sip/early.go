@@ -62,7 +62,7 @@ func (l *Line) provisional(code int, phrase string, body []byte) error {
 	if in.must || in.reliable && body != nil {
 		return l.sendReliably(in, res)
 	}
-	if err := in.tx.Respond(res); err != nil {
+	if err := l.ua.respondInvite(in.req, in.tx, res); err != nil {
 		return err
 	}
 	if body != nil {

@@ -33,7 +33,7 @@ func (l *Line) sendReliably(in *serverInvite, res *sipmsg.Response) error {
 	in.rseq++
 	res.AppendHeader(sipmsg.NewHeader("Require", "100rel"))
 	res.AppendHeader(sipmsg.NewHeader("RSeq", strconv.FormatUint(uint64(in.rseq), 10)))
-	if err := in.tx.Respond(res); err != nil {
+	if err := l.ua.respondInvite(in.req, in.tx, res); err != nil {
 		return err
 	}
 	p := &unacked{res: res, rseq: in.rseq, sdp: len(res.Body()) > 0, interval: sipmsg.T1}
@@ -47,7 +47,7 @@ func (l *Line) resendReliable(in *serverInvite, p *unacked) {
 	if l.uas != in || in.unacked != p || l.state != inviting {
 		return
 	}
-	in.tx.Respond(p.res.Clone())
+	l.ua.respondInvite(in.req, in.tx, p.res.Clone())
 	p.interval *= 2
 	p.resend = l.after(p.interval, func() { l.resendReliable(in, p) })
 }

@@ -21,7 +21,7 @@ func (l *Line) onReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		if len(res.GetHeaders("Warning")) == 0 {
 			res.AppendHeader(warning(399, words))
 		}
-		tx.Respond(res)
+		l.ua.respondInvite(req, tx, res)
 	}
 	ours, theirs := l.openOffers(req)
 	switch {

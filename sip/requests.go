@@ -271,7 +271,7 @@ func (u *UA) refuseInvite(req *sipmsg.Request, tx *sipmsg.ServerTx, r bridge.Ref
 	if len(res.GetHeaders("Warning")) == 0 {
 		res.AppendHeader(warning(399, answer.phrase))
 	}
-	tx.Respond(res)
+	u.respondInvite(req, tx, res)
 	u.pressure.relieve(tx)
 	r.Source, r.Transport, r.From, r.To, r.SIPCallID = inv.Source.String(), inv.Transport, inv.From, inv.To, inv.SIPCallID
 	r.SIPCode = answer.code

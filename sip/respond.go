@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 
@@ -50,6 +51,16 @@ func (u *UA) reply(req *sipmsg.Request, tx *sipmsg.ServerTx, code int, phrase st
 	}
 	tx.Respond(res)
 	u.pressure.relieve(tx)
+}
+
+// respondInvite answers an INVITE. sipgo answers a CANCEL by itself, and would
+// repeat what crosses it in the place of its own 487: that is put back.
+func (u *UA) respondInvite(req *sipmsg.Request, tx *sipmsg.ServerTx, res *sipmsg.Response) error {
+	err := tx.Respond(res)
+	if errors.Is(err, sipmsg.ErrTransactionCanceled) && res.StatusCode != 487 {
+		tx.Respond(u.respond(req, 487, "Request Terminated", u.tagFor(req)))
+	}
+	return err
 }
 
 // tagFor is our tag in responses to req; the guard makes the same one.
