@@ -189,9 +189,9 @@ func TestNumberThatPolicyForbidsTakesTheElse(t *testing.T) {
 		if r := c.Record(); r.Room != "front-desk" {
 			t.Errorf("%+v", r)
 		}
-		_, d := h.calling("dial")
-		if r := h.cdr(d); r.Cause != CauseUnknownNumber {
-			t.Errorf("%+v", r)
+		h.comes(Invite{Source: carrier, To: "dial"})
+		if len(h.cdrs) != 1 || h.cdrs[0].Cause != CauseUnknownNumber {
+			t.Errorf("%+v", h.cdrs)
 		}
 		h.legs(0)
 		h.over()
