@@ -62,6 +62,7 @@ type Call struct {
 	called    []string // trunks and addresses that were tried
 	echoes    echoes
 	infos     chan infoKey // made with the first key that goes by INFO
+	givenUp   bool         // somebody has hung up from outside
 	ending    ending
 }
 
@@ -288,6 +289,7 @@ func (c *Call) gone(e LineEvent, ok bool) bool {
 // stopped ends the call from outside. What the line had told before comes first,
 // so that an answer, or an end by the peer, is not lost to the moment.
 func (c *Call) stopped(s ending) {
+	c.givenUp = true
 	for {
 		select {
 		case e, ok := <-c.events:

@@ -62,7 +62,10 @@ func (c *Call) connect(t dialplan.Target) step {
 	}
 	ring, _ := time.ParseDuration(t.RingTimeout) // the plan was checked; 0 is the default
 	room := "call-" + c.id
-	leg, err := c.x.place(order{exits: exits, room: room, parent: c.id, ring: ring, way: c.wayFor(), attributes: c.Record().Attributes, emergency: c.emergency})
+	leg, err := c.x.place(order{
+		exits: exits, room: room, parent: c.id, ring: ring, way: c.wayFor(),
+		attributes: c.Record().Attributes, emergency: c.emergency,
+	})
 	if err != nil {
 		return c.otherwise(t, causeOfError(err), err.Error())
 	}

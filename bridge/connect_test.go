@@ -231,6 +231,27 @@ func TestCallsFromTheAPIFailOver(t *testing.T) {
 	})
 }
 
+func TestHangUpAtTheMomentATrunkFails(t *testing.T) {
+	for range 50 { // select chooses by chance
+		synctest.Test(t, func(t *testing.T) {
+			h := openQuiet(t, connectPlan)
+			c, err := h.dial(DialRequest{To: "+12025550123"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := h.legs(1)[0]
+			c.do(t.Context(), func() error {
+				l.ended(LineEvent{Cause: CauseUnreachable})
+				c.Hangup(CauseNone, "")
+				return nil
+			})
+			h.cdr(c)
+			h.legs(1)
+			h.over()
+		})
+	}
+}
+
 func TestRouteByHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := openQuiet(t, connectPlan)

@@ -62,6 +62,11 @@ func (c *Call) spec(exit dialplan.Exit) DialSpec {
 
 // failover tries the next exit after one that failed for a reason of its trunk's.
 func (c *Call) failover() step {
+	select {
+	case c.ending = <-c.stop: // given up meanwhile
+		return nil
+	default:
+	}
 	failed := c.ending
 	c.slot.leave(time.Now())
 	if failed.cause == CauseRedirected {
@@ -107,7 +112,7 @@ func (c *Call) progress() step {
 	for {
 		e, what := c.wait(nil, nil)
 		if what == over {
-			if c.ending.byPeer {
+			if c.ending.byPeer && !c.givenUp {
 				return c.failover()
 			}
 			return nil

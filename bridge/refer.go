@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,16 +25,16 @@ func (c *Call) refer(ref *Referral) (Cause, error) {
 	case c.trunk.Refer != "allow":
 		return CauseForbidden, fmt.Errorf("%s allows no transfer by REFER: set its refer to allow", c.trunkWords())
 	case rec.AnsweredAt == nil || rec.State == StateEnded:
-		return CauseRejected, fmt.Errorf("the call is not answered yet")
+		return CauseRejected, errors.New("the call is not answered yet")
 	case c.errand != nil:
-		return CauseRejected, fmt.Errorf("the call is being transferred already")
+		return CauseRejected, errors.New("the call is being transferred already")
 	case c.emergency:
-		return CauseForbidden, fmt.Errorf("an emergency call is not transferred by its caller")
+		return CauseForbidden, errors.New("an emergency call is not transferred by its caller")
 	}
 	phones, others := c.beside()
 	switch {
 	case len(phones)+len(others) == 0:
-		return CauseRejected, fmt.Errorf("nobody is in the room who could be transferred")
+		return CauseRejected, errors.New("nobody is in the room who could be transferred")
 	case ref.Replaces != nil:
 		return c.join(ref)
 	}
@@ -60,10 +61,10 @@ func (c *Call) referTo(ref *Referral, phones []*Participant) (Cause, error) {
 	// No number: what would an INVITE from the same peer reach?
 	d := c.x.plan().Decide(dialplan.Query{Trunk: c.trunk.Name, To: ref.To, From: rec.From, At: time.Now()})
 	if d.Refused {
-		return Cause(d.Cause), fmt.Errorf("%s", d.Reason)
+		return Cause(d.Cause), errors.New(d.Reason)
 	}
 	if d.Target.Room == "" || d.Target.PIN != "" {
-		return CauseForbidden, fmt.Errorf("only rooms without PIN, and numbers, take a transfer")
+		return CauseForbidden, errors.New("only rooms without PIN, and numbers, take a transfer")
 	}
 	vars := rec.vars()
 	vars["call.to"] = ref.To
@@ -74,7 +75,7 @@ func (c *Call) referTo(ref *Referral, phones []*Participant) (Cause, error) {
 	case room == rec.Room:
 		return CauseRejected, fmt.Errorf("the call is in room %s already", room)
 	case len(phones) == 0:
-		return CauseRejected, fmt.Errorf("no phone is in the room that could be moved")
+		return CauseRejected, errors.New("no phone is in the room that could be moved")
 	}
 	ref.Accept()
 	c.x.part(c)
@@ -126,11 +127,11 @@ func (c *Call) join(ref *Referral) (Cause, error) {
 	second, ok := c.x.of(ref.Replaces)
 	switch {
 	case !ok || second == c:
-		return CauseRejected, fmt.Errorf("the call to be joined has ended")
+		return CauseRejected, errors.New("the call to be joined has ended")
 	case second.Record().Trunk != c.trunk.Name:
-		return CauseForbidden, fmt.Errorf("the call to be joined is on another trunk")
+		return CauseForbidden, errors.New("the call to be joined is on another trunk")
 	case second.Record().AnsweredAt == nil:
-		return CauseRejected, fmt.Errorf("the call to be joined is not answered yet")
+		return CauseRejected, errors.New("the call to be joined is not answered yet")
 	}
 	if cause, err := c.x.merge(c, second); err != nil {
 		return cause, err
@@ -149,10 +150,10 @@ func (x *Exchange) merge(a, b *Call) (Cause, error) {
 	bPhones, bOthers := b.beside()
 	switch {
 	case len(bPhones)+len(bOthers) == 0:
-		return CauseRejected, fmt.Errorf("nobody is with the call to be joined")
+		return CauseRejected, errors.New("nobody is with the call to be joined")
 	case a.Record().Room == b.Record().Room:
 	case len(aOthers) > 0 && len(bOthers) > 0:
-		return CauseRejected, fmt.Errorf("browsers are in both rooms, which cannot be joined")
+		return CauseRejected, errors.New("browsers are in both rooms, which cannot be joined")
 	case len(aOthers) > 0:
 		for _, p := range bPhones {
 			x.moveSeat(p, a.Record().Room)
