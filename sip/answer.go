@@ -213,6 +213,13 @@ func (l *Line) onAck(ack *sipmsg.Request) {
 	l.nextInvite()
 }
 
+// overtaken takes a request that only comes behind an ACK for it.
+func (l *Line) overtaken() {
+	if l.state == waiting && l.uas != nil && l.uas.ok != nil && !l.uas.late {
+		l.acknowledged()
+	}
+}
+
 // acknowledged: the peer has our 200. It is told by the ACK, or by a later
 // request of the same dialog that overtook it: sipgo keeps no order.
 func (l *Line) acknowledged() {

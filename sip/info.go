@@ -40,6 +40,7 @@ func (l *Line) onInfo(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	if !l.inOrder(req, tx) {
 		return
 	}
+	l.overtaken()
 	if len(req.GetHeaders("Info-Package")) > 0 {
 		l.ua.reply(req, tx, 469, "no INFO package is understood here", sipmsg.NewHeader("Recv-Info", ""))
 		return

@@ -109,3 +109,21 @@ func FuzzInfo(f *testing.F) {
 		}
 	})
 }
+
+func TestARequestThatOvertakesTheAckStandsForIt(t *testing.T) {
+	a := startAgent(t, nil)
+	w := newWire(t, a.Addr())
+	d := w.invite()
+	w.sendDraft(d)
+	c := a.incoming()
+	if err := c.Answer(); err != nil {
+		t.Fatal(err)
+	}
+	ok := w.response(200, "INVITE")
+	info := d.within("INFO", ok)
+	info.extra, info.body = relayType, "Signal=3\r\n"
+	w.sendDraft(info)
+	expect(t, c.Line, bridge.LineAnswered)
+	expect(t, c.Line, bridge.LineDigit)
+	w.sendDraft(d.within("ACK", ok)) // and changes nothing any more
+}

@@ -129,6 +129,7 @@ func (l *Line) onNotify(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	if !l.inOrder(req, tx) {
 		return
 	}
+	l.overtaken()
 	event, id := readEvent(req)
 	t := l.transfer
 	switch {

@@ -44,9 +44,7 @@ func (l *Line) onRefer(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	if !l.inOrder(req, tx) {
 		return
 	}
-	if l.state == waiting && !l.uas.late {
-		l.acknowledged() // the REFER overtook the ACK
-	}
+	l.overtaken()
 	switch {
 	case l.state != talking:
 		l.ua.reply(req, tx, 403, "only an answered call can be transferred")
