@@ -3,6 +3,7 @@ package sip
 import (
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,11 +108,12 @@ func TestTheMemoryOfBansIsBounded(t *testing.T) {
 }
 
 func TestStrangersHearNothingUntilTheyCall(t *testing.T) {
-	known := true
+	var known atomic.Bool
+	known.Store(true)
 	a := startAgent(t, func(c *Config) {
 		strangers(c)
 		c.Admit = nil
-		c.Known = func(netip.Addr) bool { return known }
+		c.Known = func(netip.Addr) bool { return known.Load() }
 	})
 	w := newWire(t, a.Addr())
 	options := w.invite()
@@ -119,7 +121,7 @@ func TestStrangersHearNothingUntilTheyCall(t *testing.T) {
 	w.sendDraft(options)
 	w.response(200, "OPTIONS") // so the request is sound
 
-	known = false
+	known.Store(false)
 	s := newWire(t, a.Addr())
 	for _, method := range []string{"OPTIONS", "REGISTER", "SUBSCRIBE", "BYE", "NONSENSE"} {
 		d := s.invite()
@@ -140,7 +142,7 @@ func TestStrangersHearNothingUntilTheyCall(t *testing.T) {
 	if _, dropped := a.BanCount(); dropped == 0 {
 		t.Error("nothing was dropped")
 	}
-	known = true
+	known.Store(true)
 	a.PlanChanged()
 	s.sendDraft(s.invite())
 	if c := a.incoming(); c.Trunk != "" {

@@ -12,6 +12,12 @@
 // From sipgo it takes transactions, the message grammar and the writing of
 // messages; no sipgo type leaves this package.
 //
+// Beside calls it serves the trunks of the plan: it finds their servers (locate.go,
+// SRV and the last good answer), keeps which of them are out of order (health.go)
+// and leaves those for the next (failover.go), registers (register.go) and asks
+// whether they live (keepalive.go), and has a trunk test itself (probe.go). A
+// stranger must show a trunk's password (accounts.go); who guesses is banned (ban.go).
+//
 // What arrives meets, in this order: a socket (udp.go, stream.go), the guard
 // (guard.go, check.go), sipgo's parser and transactions, requests.go, and the
 // goroutine of its Line, which runs one message after the other.
@@ -23,6 +29,8 @@
 //     per connection one that waits for the first message, then one of sipgo's that
 //     reads, which ends when the connection is closed
 //   - per message one of sipgo's, which finds the Line and leaves; recover stands at its root
+//   - one for the plan's trunks; per trunk that registers or is kept alive up to
+//     three, and during an OPTIONS one per address
 //   - per Line one, which owns all of the Line's state; short-lived ones beside it
 //     look up names, connect, and await answers that nobody else awaits
 package sip

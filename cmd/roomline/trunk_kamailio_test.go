@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomline/roomline/api/client"
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/phone"
 )
@@ -275,5 +276,43 @@ func TestAWrongPasswordAtKamailioIsSaidInWords(t *testing.T) {
 		if s.Name == "register" && (s.Result != "failed" || !strings.Contains(s.Hint, "password is wrong")) {
 			t.Errorf("step %+v", s)
 		}
+	}
+}
+
+func TestATrunkTestCallsThroughKamailio(t *testing.T) {
+	p, taken := deskPhone(t)
+	k := startKamailio(t, "SHA-256", "open-sesame", p.Addr().String())
+	h := startHouse(t, atCarrier("open-sesame", k))
+	h.registered()
+	go func() {
+		if c, ok := <-taken; ok {
+			c.Speak(phone.Tone(440, -20))
+		}
+	}()
+	t.Cleanup(func() { close(taken) })
+	cl, err := client.New(h.url(), h.adminKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := map[string]string{}
+	err = cl.TestTrunk(within(t, 40*time.Second), "carrier", client.TrunkTest{To: "+15550004000", Listen: 7}, func(s bridge.TrunkStep) {
+		t.Logf("%-8s %-7s %s | %s (%.0f ms)", s.Name, s.Result, s.Words, s.Hint, s.MS)
+		results[s.Name] = s.Result + ": " + s.Words
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"dns": "ok", "connect": "skipped", "tls": "skipped", "options": "ok", "register": "ok", "call": "ok", "audio": "ok",
+	} {
+		if !strings.HasPrefix(results[name], want+": ") {
+			t.Errorf("step %s: %q, want %s", name, results[name], want)
+		}
+	}
+	if !strings.Contains(results["audio"], "they receive us") || !strings.Contains(results["audio"], "loudest at -2") {
+		t.Errorf("audio: %s", results["audio"])
+	}
+	if h.trunkState().Registration != "registered" {
+		t.Error("the test disturbed the registration")
 	}
 }
