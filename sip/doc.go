@@ -3,7 +3,8 @@
 //
 // It owns the signalling sockets, the check of everything that arrives on them,
 // dialogs (RFC 3261 section 12, plain data in [Dialog]), SDP offer and answer
-// (RFC 3264), digest credentials towards trunks, and the table between SIP
+// (RFC 3264) with early media (RFC 3262) and UPDATE (RFC 3311), session timers
+// (RFC 4028), digest credentials towards trunks, and the table between SIP
 // responses and bridge.Cause. Each [Line] opens one rtp.Session and tells it
 // what SDP agreed on; the packets themselves are none of its business. Whether
 // a caller is trusted and where a call goes is decided by the bridge, which is
