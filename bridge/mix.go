@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"sync"
+	"time"
 
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/transcode"
@@ -93,4 +94,42 @@ func (m *mixBuffer) release() {
 		m.encoder.Close()
 		m.encoder = nil
 	}
+}
+
+// tickMixed mixes, and goes back to direct when one source has been alone for long enough.
+func (k *Sink) tickMixed(now time.Time, beat uint64) {
+	k.mix.mu.Lock()
+	defer k.mix.mu.Unlock()
+	active, last := 0, (*Source)(nil)
+	rateHz := k.rateHz()
+	k.mix.clear(rateHz)
+	for _, s := range *k.inputs.Load() {
+		k.mix.add(s.beatFrame(beat, rateHz))
+		if s.active(now) {
+			active, last = active+1, s
+		}
+	}
+	frame := k.mix.limited()
+	if active > 1 {
+		k.single = time.Time{}
+	} else if k.single.IsZero() {
+		k.single = now
+	}
+	k.sendFrame(frame, rateHz, now, func() bool { return k.mixing && !k.performs() })
+	if !k.single.IsZero() && now.Sub(k.single) >= singleFor {
+		k.leaveMixed(last)
+	}
+}
+
+func (k *Sink) leaveMixed(last *Source) {
+	next := tail{times: 1}
+	if last != nil {
+		last.drain()
+		next = last.peek()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mixing, k.single, k.tail = false, time.Time{}, next
+	k.joining.Store(last != nil && k.form.Load().frame > 0)
+	k.mix.n = 0
 }

@@ -60,13 +60,6 @@ type Sink struct {
 	mix mixBuffer
 }
 
-type road uint8
-
-const (
-	roadDirect road = iota
-	roadMixed
-)
-
 func newSink(l *Participant, w media.Writer, codec media.Codec, ptime time.Duration, fills bool) *Sink {
 	k := &Sink{listener: l, writer: w, fills: fills, opus: l.x.Opus, num: newNumbering(codec.ClockRate()), tail: tail{times: 1}}
 	k.reformLocked(newForm(codec, ptime, k.opus))
@@ -133,101 +126,6 @@ func (k *Sink) Road() string {
 	return "paced"
 }
 
-// road decides how a packet of s that has just arrived reaches this sink. A
-// second active source turns the road to mixed at once.
-func (k *Sink) road(s *Source, now time.Time) road {
-	if k.driver.Load() == s {
-		return roadDirect
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.mixing {
-		return roadMixed
-	}
-	if d := k.driver.Load(); d != nil && d.active(now) && k.hears(d) {
-		k.mixing, k.single = true, time.Time{}
-		k.driver.Store(nil)
-		return roadMixed
-	}
-	k.driver.Store(s)
-	return roadDirect
-}
-
-func (k *Sink) hears(s *Source) bool {
-	for _, in := range *k.inputs.Load() {
-		if in == s {
-			return true
-		}
-	}
-	return false
-}
-
-// passes decides whether a packet of s in codec, so many ticks long, goes through untouched.
-func (k *Sink) passes(s *Source, codec media.Codec, ticks int) bool {
-	f := k.form.Load()
-	passes := f.codec == codec && (f.frame == 0 || f.frame == ticks) && !k.joining.Load() &&
-		(codec != media.G722 || k.step.with(s))
-	k.untouched.Store(passes)
-	return passes
-}
-
-// portion is what one packet of a source became for its sinks.
-type portion struct {
-	codec   media.Codec
-	payload []byte  // nil for G.722 that is still to be encoded
-	pcm     []int16 // the same as sound; nil for a payload that passes untouched
-	at      int64   // position on the source's timeline, in ticks
-	ticks   int
-	lost    int // packets missing before it
-	marker  bool
-}
-
-// direct sends a portion of s.
-func (k *Sink) direct(s *Source, p *portion, now time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.driver.Load() != s || k.keys.sending() || k.performs() || k.closed.Load() || k.form.Load().codec != p.codec {
-		return
-	}
-	scale := k.num.rate / media.NarrowbandHz
-	place, ok := k.num.follow(s, now, p.at*scale, int64(p.ticks)*scale, p.lost, p.marker)
-	if !ok {
-		return
-	}
-	payload := p.payload
-	if payload == nil {
-		payload = k.encodeG722(p.pcm)
-	} else if p.codec == media.G722 {
-		k.step.passed(s)
-	}
-	k.filling = false
-	k.write(place, p.codec, payload)
-}
-
-func (k *Sink) write(p place, codec media.Codec, payload []byte) {
-	k.out = media.Packet{Codec: codec, Marker: p.marker, SequenceNumber: p.seq, Timestamp: p.ts, Payload: payload}
-	k.writer.WritePacket(&k.out) // a lost packet is the network's affair; the leg's end is told elsewhere
-}
-
-// join cross-fades the first direct packet after the mixed road with what that
-// road would have sent. The portion stays as it is when there is nothing to join.
-func (k *Sink) join(e transcode.Encoder, p *portion) {
-	if !k.joining.Swap(false) || k.form.Load().frame == 0 || len(p.pcm) < joinSamples {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	faded := k.fadePCM[:copy(k.fadePCM[:], p.pcm)]
-	k.tail.fade(faded, len(faded)/p.ticks)
-	if p.payload == nil {
-		p.pcm = faded
-		return
-	}
-	if n, err := e.Encode(faded, k.fadeOut[:]); err == nil {
-		p.payload = k.fadeOut[:n]
-	}
-}
-
 // tick is the sink's share of a beat.
 func (k *Sink) tick(now time.Time, beat uint64) {
 	k.mu.Lock()
@@ -252,99 +150,6 @@ func (k *Sink) tick(now time.Time, beat uint64) {
 	}
 }
 
-// fill keeps a phone's stream alive while nobody drives it.
-func (k *Sink) fill(now time.Time) {
-	quiet, f := now.Sub(k.num.at), k.form.Load()
-	frame := time.Duration(f.pace) * time.Second / media.NarrowbandHz
-	if k.num.begun && (quiet < frame-5*time.Millisecond || !k.filling && quiet < fillAfter) {
-		return
-	}
-	k.filling = true
-	k.write(k.num.fill(now, k.paceLength(f)), f.codec, k.quiet(f))
-}
-
-// quiet is a packet of silence. k.mu is held.
-func (k *Sink) quiet(f *form) []byte {
-	if f.codec != media.G722 {
-		return f.silence
-	}
-	pcm := k.fadePCM[:f.pace*2]
-	clear(pcm)
-	return k.encodeG722(pcm)
-}
-
-// paceLength is the length of a packet that the gateway makes itself, in units of
-// the stream's clock.
-func (k *Sink) paceLength(f *form) int64 {
-	return int64(f.pace) * k.num.rate / media.NarrowbandHz
-}
-
-// tickMixed mixes, and goes back to direct when one source has been alone for long enough.
-func (k *Sink) tickMixed(now time.Time, beat uint64) {
-	k.mix.mu.Lock()
-	defer k.mix.mu.Unlock()
-	active, last := 0, (*Source)(nil)
-	rateHz := k.rateHz()
-	k.mix.clear(rateHz)
-	for _, s := range *k.inputs.Load() {
-		k.mix.add(s.beatFrame(beat, rateHz))
-		if s.active(now) {
-			active, last = active+1, s
-		}
-	}
-	frame := k.mix.limited()
-	if active > 1 {
-		k.single = time.Time{}
-	} else if k.single.IsZero() {
-		k.single = now
-	}
-	k.sendFrame(frame, rateHz, now, func() bool { return k.mixing && !k.performs() })
-	if !k.single.IsZero() && now.Sub(k.single) >= singleFor {
-		k.leaveMixed(last)
-	}
-}
-
-func (k *Sink) leaveMixed(last *Source) {
-	next := tail{times: 1}
-	if last != nil {
-		last.drain()
-		next = last.peek()
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.mixing, k.single, k.tail = false, time.Time{}, next
-	k.joining.Store(last != nil && k.form.Load().frame > 0)
-	k.mix.n = 0
-}
-
-// sendFrame encodes and sends one beat's sound, unless the road has changed
-// meanwhile: still is asked with k.mu held.
-func (k *Sink) sendFrame(frame []int16, rateHz int, now time.Time, still func() bool) {
-	f := k.form.Load()
-	for _, pcm := range k.mix.gather(frame, f.frame*times(rateHz)) {
-		payload, err := []byte(nil), error(nil)
-		if f.codec != media.G722 {
-			payload, err = k.mix.encode(f.codec, rateHz, f.opus, pcm)
-		}
-		k.mu.Lock()
-		if err == nil && k.form.Load() == f && !k.closed.Load() && !k.keys.sending() && still() {
-			k.sendPaced(f, payload, pcm, rateHz, now)
-		}
-		k.mu.Unlock()
-	}
-}
-
-// sendPaced numbers and writes a packet of the beat's. k.mu is held.
-func (k *Sink) sendPaced(f *form, payload []byte, pcm []int16, rateHz int, now time.Time) {
-	if f.codec == media.G722 {
-		payload = k.encodeG722(pcm)
-	}
-	length := int64(len(pcm)) * k.num.rate / int64(rateHz)
-	late := now.Sub(k.num.at) > beatStall
-	k.filling = false
-	k.write(k.num.beat(now, length, late), f.codec, payload)
-}
-
 // SendDigits queues keys, 0-9 * # A-D, to be sent as telephone-events of 100 ms
 // with pauses between them. Sound is held back meanwhile.
 func (k *Sink) SendDigits(digits string) error {
@@ -354,16 +159,6 @@ func (k *Sink) SendDigits(digits string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.keys.queue(digits)
-}
-
-func (k *Sink) tickKeys(now time.Time) {
-	step, ok := k.keys.next()
-	if !ok { // a pause between keys
-		f := k.form.Load()
-		k.write(k.num.beat(now, k.paceLength(f), false), f.codec, k.quiet(f))
-		return
-	}
-	k.keys.write(k, step, now)
 }
 
 // setInputs replaces what the seat hears.

@@ -1,0 +1,110 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/transcode"
+)
+
+type road uint8
+
+const (
+	roadDirect road = iota
+	roadMixed
+)
+
+// road decides how a packet of s that has just arrived reaches this sink. A
+// second active source turns the road to mixed at once.
+func (k *Sink) road(s *Source, now time.Time) road {
+	if k.driver.Load() == s {
+		return roadDirect
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.mixing {
+		return roadMixed
+	}
+	if d := k.driver.Load(); d != nil && d.active(now) && k.hears(d) {
+		k.mixing, k.single = true, time.Time{}
+		k.driver.Store(nil)
+		return roadMixed
+	}
+	k.driver.Store(s)
+	return roadDirect
+}
+
+func (k *Sink) hears(s *Source) bool {
+	for _, in := range *k.inputs.Load() {
+		if in == s {
+			return true
+		}
+	}
+	return false
+}
+
+// passes decides whether a packet of s in codec, so many ticks long, goes through untouched.
+func (k *Sink) passes(s *Source, codec media.Codec, ticks int) bool {
+	f := k.form.Load()
+	passes := f.codec == codec && (f.frame == 0 || f.frame == ticks) && !k.joining.Load() &&
+		(codec != media.G722 || k.step.with(s))
+	k.untouched.Store(passes)
+	return passes
+}
+
+// portion is what one packet of a source became for its sinks.
+type portion struct {
+	codec   media.Codec
+	payload []byte  // nil for G.722 that is still to be encoded
+	pcm     []int16 // the same as sound; nil for a payload that passes untouched
+	at      int64   // position on the source's timeline, in ticks
+	ticks   int
+	lost    int // packets missing before it
+	marker  bool
+}
+
+// direct sends a portion of s.
+func (k *Sink) direct(s *Source, p *portion, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.driver.Load() != s || k.keys.sending() || k.performs() || k.closed.Load() || k.form.Load().codec != p.codec {
+		return
+	}
+	scale := k.num.rate / media.NarrowbandHz
+	place, ok := k.num.follow(s, now, p.at*scale, int64(p.ticks)*scale, p.lost, p.marker)
+	if !ok {
+		return
+	}
+	payload := p.payload
+	if payload == nil {
+		payload = k.encodeG722(p.pcm)
+	} else if p.codec == media.G722 {
+		k.step.passed(s)
+	}
+	k.filling = false
+	k.write(place, p.codec, payload)
+}
+
+func (k *Sink) write(p place, codec media.Codec, payload []byte) {
+	k.out = media.Packet{Codec: codec, Marker: p.marker, SequenceNumber: p.seq, Timestamp: p.ts, Payload: payload}
+	k.writer.WritePacket(&k.out) // a lost packet is the network's affair; the leg's end is told elsewhere
+}
+
+// join cross-fades the first direct packet after the mixed road with what that
+// road would have sent. The portion stays as it is when there is nothing to join.
+func (k *Sink) join(e transcode.Encoder, p *portion) {
+	if !k.joining.Swap(false) || k.form.Load().frame == 0 || len(p.pcm) < joinSamples {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	faded := k.fadePCM[:copy(k.fadePCM[:], p.pcm)]
+	k.tail.fade(faded, len(faded)/p.ticks)
+	if p.payload == nil {
+		p.pcm = faded
+		return
+	}
+	if n, err := e.Encode(faded, k.fadeOut[:]); err == nil {
+		p.payload = k.fadeOut[:n]
+	}
+}
