@@ -21,6 +21,9 @@ const (
 // attributesOf are a call's attributes: the X- header fields of its INVITE under
 // their own names, and what the trunk's header map makes of others. nil for none.
 func attributesOf(inv Invite, t dialplan.Trunk) map[string]string {
+	if len(inv.Headers) == 0 {
+		return nil
+	}
 	mapped := t.Headers.Attributes(inv.Headers)
 	out := map[string]string{}
 	for _, from := range []map[string]string{mapped, ownNamed(inv.Headers)} {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/netip"
 	"sync"
@@ -48,11 +49,24 @@ func newQuietLine(t testing.TB) *fakeLine {
 }
 
 // BenchmarkCallSetUp is the exchange's share of a call: admitted, ringing,
-// answered, seated, ended, with its events and its CDR.
+// answered, seated, ended, with its events and its CDR; in the last case written
+// as JSON, too.
 func BenchmarkCallSetUp(b *testing.B) {
-	for _, live := range []int{0, 2000} {
-		b.Run(map[int]string{0: "alone", 2000: "beside2000"}[live], func(b *testing.B) {
-			x := &Exchange{Trusts: TrustedBy(), Plan: planOf(b, `
+	for _, c := range []struct {
+		name  string
+		live  int
+		write bool
+	}{{"alone", 0, false}, {"beside2000", 2000, false}, {"written", 0, true}} {
+		b.Run(c.name, func(b *testing.B) {
+			live, text := c.live, func(any) {}
+			if c.write {
+				text = func(v any) {
+					if _, err := json.Marshal(v); err != nil {
+						b.Error(err)
+					}
+				}
+			}
+			x := &Exchange{Emitted: func(e Event) { text(e) }, Recorded: func(c CDR) { text(c) }, Trusts: TrustedBy(), Plan: planOf(b, `
 trunks:
   - {name: carrier, addresses: [203.0.113.0/24], limits: {calls: 5000, cps: 100000}}
 routes:
