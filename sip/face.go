@@ -152,6 +152,22 @@ func (u *UA) faceTo(peer netip.AddrPort, transport, listen string) (*face, error
 	return list[0], nil
 }
 
+// likelyPeer is where a call to a hop will go, as far as that is known without
+// asking DNS: the documentation prefix stands for "somewhere else".
+func (u *UA) likelyPeer(h hop) netip.AddrPort {
+	if a, err := netip.ParseAddr(h.host); err == nil {
+		return netip.AddrPortFrom(a.Unmap(), 5060)
+	}
+	v4 := u.faces[0].addr.Addr().Is4()
+	if seen, ok := u.names.lastSeen(h.host); ok && seen.Addr().Is4() == v4 {
+		return seen
+	}
+	if v4 {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 5060)
+	}
+	return netip.AddrPortFrom(netip.MustParseAddr("2001:db8::1"), 5060)
+}
+
 // facesFor are the faces of a family that speak a transport, or, when none
 // does, all of the family: a connection that we open needs no listener.
 func (u *UA) facesFor(peer netip.Addr, transport string) []*face {

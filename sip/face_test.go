@@ -112,3 +112,23 @@ func TestCallLeavesFromTheAddressThatItsTrunkNames(t *testing.T) {
 	}
 	w.silence(50*time.Millisecond, func(m message) bool { return m.method == "INVITE" })
 }
+
+// A call to a name leaves by the route to where the name was found before.
+func TestCallToANameLeavesByTheRouteToItsAddress(t *testing.T) {
+	a := startAgent(t, func(c *Config) { c.Addrs = []string{"127.0.0.2:0", "127.0.0.1:0"}; c.Resolver = loopbackNames{} })
+	w := newWire(t, a.Addr())
+	_, port, _ := net.SplitHostPort(w.addr())
+	trunk := dialplan.Trunk{Name: "pbx", Outbound: &dialplan.Outbound{Servers: []string{"pbx.example.com:" + port}}}
+	var from string
+	for range 2 {
+		out := a.dial(bridge.DialSpec{To: "+15551234", Trunk: trunk})
+		inv := w.request("INVITE")
+		from = inv.from.String()
+		w.reply(inv, 486, "Busy Here", "x", "", "")
+		w.request("ACK")
+		expectEnd(t, out, bridge.CauseBusy)
+	}
+	if from != a.faces[1].addr.String() {
+		t.Errorf("left from %s", from)
+	}
+}

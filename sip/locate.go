@@ -39,6 +39,7 @@ type locator struct {
 	pick    func(n int) int // random in [0,n)
 	answers map[string]*answer
 	health  map[targetKey]health
+	seen    map[string]netip.AddrPort // an address of each host that was found
 }
 
 // answer is what DNS said about one name.
@@ -56,7 +57,8 @@ func newLocator(r Resolver) *locator {
 	if r == nil {
 		r = net.DefaultResolver
 	}
-	return &locator{resolver: r, pick: rand.IntN, answers: map[string]*answer{}, health: map[targetKey]health{}}
+	return &locator{resolver: r, pick: rand.IntN, answers: map[string]*answer{}, health: map[targetKey]health{},
+		seen: map[string]netip.AddrPort{}}
 }
 
 // find turns a hop into addresses of one family, in the order in which they
@@ -137,7 +139,21 @@ func (n *locator) addresses(ctx context.Context, h hop, host string, port int, v
 	if len(list) == 0 {
 		return nil, fmt.Errorf("the name %s has no %s address", host, network)
 	}
+	n.mu.Lock()
+	if len(n.seen) >= maxNames {
+		clear(n.seen)
+	}
+	n.seen[h.host] = list[0].addr
+	n.mu.Unlock()
 	return list, nil
+}
+
+// lastSeen is where a host was last found, without asking anybody.
+func (n *locator) lastSeen(host string) (netip.AddrPort, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	addr, ok := n.seen[host]
+	return addr, ok
 }
 
 // found is a copy of an answer that needs no lock.

@@ -72,13 +72,7 @@ func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) {
 
 // newOutbound makes the Line of a call with its dialog and media.
 func (u *UA) newOutbound(spec bridge.DialSpec, uri string, hops []hop, terms sdp.Terms) (*Line, error) {
-	// Without an address yet, the documentation prefix stands for "somewhere else".
-	peer := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 5060)
-	if a, err := netip.ParseAddr(hops[0].host); err == nil {
-		peer = netip.AddrPortFrom(a.Unmap(), 5060)
-	} else if !u.faces[0].addr.Addr().Is4() {
-		peer = netip.AddrPortFrom(netip.MustParseAddr("2001:db8::1"), 5060)
-	}
+	peer := u.likelyPeer(hops[0])
 	f, err := u.faceTo(peer, hops[0].transport, spec.Trunk.Listen)
 	if err != nil {
 		return nil, err

@@ -198,10 +198,10 @@ func TestCertificateChangesUnderACall(t *testing.T) {
 func TestBrokenTLSConnectionIsOpenedAnew(t *testing.T) {
 	ca := newAuthority(t)
 	cert := hold(ca.issue(time.Now().Add(time.Hour), "sip:pbx.example.com"))
-	a, b := startAgent(t, ca.shows(cert)), startAgent(t, ca.shows(cert))
+	b := startAgent(t, ca.shows(cert))
+	a := startAgent(t, func(c *Config) { ca.shows(cert)(c); c.Resolver = loopbackNames{} })
 	trunk := tlsTrunk(b)
 	trunk.Outbound.Servers = []string{"pbx.example.com:" + strconv.Itoa(int(b.TLSAddr().Port()))}
-	a.names.resolver = loopbackNames{}
 	out := a.dial(bridge.DialSpec{To: "lobby", Trunk: trunk})
 	in := b.incoming()
 	if err := in.Answer(); err != nil {
@@ -299,8 +299,8 @@ func TestSIPSIsRefusedWithoutTLS(t *testing.T) {
 func TestConnectionIsOnlyUsedForTheNameItShowed(t *testing.T) {
 	ca := newAuthority(t)
 	cert := hold(ca.issue(time.Now().Add(time.Hour), "sip:one.example.com", "one.example.com"))
-	a, b := startAgent(t, ca.shows(cert)), startAgent(t, ca.shows(cert))
-	a.names.resolver = loopbackNames{}
+	b := startAgent(t, ca.shows(cert))
+	a := startAgent(t, func(c *Config) { ca.shows(cert)(c); c.Resolver = loopbackNames{} })
 	trunk := func(host string) dialplan.Trunk {
 		t := tlsTrunk(b)
 		t.Outbound.Servers = []string{host + ":" + strconv.Itoa(int(b.TLSAddr().Port()))}
