@@ -360,3 +360,19 @@ func TestCloseEndsCalls(t *testing.T) {
 		t.Errorf("a closed phone waits: %v", err)
 	}
 }
+
+func TestPhonesSpeakSRTP(t *testing.T) {
+	t.Parallel()
+	caller, called := pair(t, Config{SRTP: "required"}, Config{SRTP: "optional"}, DialOptions{})
+	caller.Speak(Tone(440, -20))
+	called.Speak(Tone(1000, -12))
+	heardTone(t, called, 440, -20)
+	heardTone(t, caller, 1000, -12)
+	for _, c := range []*Call{caller, called} {
+		if got := c.line.Media().Security(); got != "sdes AES_CM_128_HMAC_SHA1_80" {
+			t.Errorf("protected by %q", got)
+		}
+	}
+	caller.Hangup()
+	<-called.Ended()
+}

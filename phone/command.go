@@ -34,6 +34,7 @@ type Options struct {
 	HoldAfter   time.Duration `help:"Put the other side on hold this long after the answer." placeholder:"TIME"`
 	ResumeAfter time.Duration `help:"Take it back this long after the answer." placeholder:"TIME"`
 	Codec       string        `help:"The one codec to speak, PCMU or PCMA; default: both." placeholder:"NAME"`
+	SRTP        string        `name:"srtp" help:"Encrypt the sound with keys in SDP: off, optional or required." enum:"off,optional,required" default:"off"`
 	Ptime       time.Duration `help:"Length of the packets sent, 10ms to 60ms; default: what the other side asks for." placeholder:"TIME"`
 	Listen      string        `help:"IP:port for SIP, and the IP for RTP." default:"127.0.0.1:0"`
 	ExpectAudio bool          `help:"Exit with 7 unless something louder than -55 dBov was heard."`
@@ -90,7 +91,7 @@ func (o *Options) codecs() ([]media.Codec, error) {
 
 // open starts the phone that the options describe.
 func (o *Options) open(ctx context.Context, log *slog.Logger, c Config) (*Phone, error) {
-	c.Addr, c.Ptime, c.Log = o.Listen, o.Ptime, slog.New(warnings{log.Handler()})
+	c.Addr, c.Ptime, c.SRTP, c.Log = o.Listen, o.Ptime, o.SRTP, slog.New(warnings{log.Handler()})
 	c.Codecs, _ = o.codecs()
 	c.KeepHeard, c.KeepSaid = recordLimit, o.Both
 	p, err := Open(ctx, c)

@@ -23,6 +23,7 @@ import (
 type Config struct {
 	Addr   string        // IP:port for SIP over UDP and TCP; empty: 127.0.0.1:0
 	Codecs []media.Codec // in order of preference; empty: PCMU, PCMA
+	SRTP   string        // off (default), optional or required, as on a trunk
 	Ptime  time.Duration // of packets sent, 10 to 60 ms in steps of 10; 0: what the peer asks for
 	Ports  *rtp.Ports    // nil: any free ones
 	Listen media.Listen  // nil: the operating system's
@@ -80,6 +81,7 @@ func Open(ctx context.Context, c Config) (*Phone, error) {
 	ua, err := sip.New(sip.Config{
 		Addrs: []string{c.Addr}, Ports: c.Ports, Listen: c.Listen, Codecs: c.Codecs, Log: c.Log,
 		UserAgent: "Roomline phone", Admit: c.Admit, Incoming: p.ring,
+		TrunkOf: func(bridge.Invite) dialplan.Trunk { return dialplan.Trunk{Name: "phone", SRTP: c.SRTP} },
 	})
 	if err != nil {
 		return nil, err
@@ -153,7 +155,7 @@ func (p *Phone) Call(target string, o DialOptions) (*Call, error) {
 	if o.From == "" && o.Username == "" {
 		o.From = "phone"
 	}
-	trunk := dialplan.Trunk{Name: "phone", Outbound: &dialplan.Outbound{Username: o.Username, Password: o.Password}}
+	trunk := dialplan.Trunk{Name: "phone", SRTP: p.config.SRTP, Outbound: &dialplan.Outbound{Username: o.Username, Password: o.Password}}
 	for _, c := range o.Codecs {
 		trunk.Codecs = append(trunk.Codecs, c.String())
 	}

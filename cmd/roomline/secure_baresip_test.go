@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,8 +127,11 @@ func (h *house) onlyCall(t *testing.T) string {
 	return page.Items[0].ID
 }
 
+// shownKey is an SDES key that can be read.
+var shownKey = regexp.MustCompile(`inline:[A-Za-z0-9+/]{8}`)
+
 // endsProtected hangs up and proves what baresip heard, what the record says, and
-// that no key was logged.
+// that no key was logged or kept.
 func (h *house) endsProtected(t *testing.T, desk *baresipPhone, id, security string) {
 	t.Helper()
 	if status := h.ask("DELETE", "/v1/calls/"+id, nil, nil); status != 204 {
@@ -144,6 +148,15 @@ func (h *house) endsProtected(t *testing.T, desk *baresipPhone, id, security str
 	freq, level, ok := phone.FindTone(pcm[len(pcm)-media.NarrowbandHz:])
 	if !ok || freq < 698 || freq > 702 || level < -19 || level > -17 {
 		t.Errorf("baresip heard %.0f Hz at %.1f dBov (a tone: %v)", freq, level, ok)
+	}
+	var kept struct{ Items []struct{ Message string } }
+	if status := h.ask("GET", "/v1/calls/"+id+"/trace", nil, &kept); status != 200 || len(kept.Items) == 0 {
+		t.Errorf("trace: status %d, %d messages", status, len(kept.Items))
+	}
+	for _, m := range kept.Items {
+		if shownKey.MatchString(m.Message) {
+			t.Errorf("the trace holds a key:\n%s", m.Message)
+		}
 	}
 	if log := h.log.all(); strings.Contains(log, "inline:") || strings.Contains(log, "a=crypto") {
 		t.Error("the log holds keys")

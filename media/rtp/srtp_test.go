@@ -364,6 +364,34 @@ func TestAuthenticationForStrangersIsBounded(t *testing.T) {
 	}
 }
 
+func TestProtectedRoadDoesNotAllocate(t *testing.T) {
+	for _, suite := range everySuite() {
+		phone := socketAt(t, "127.0.0.1")
+		p := keyedPhone(suite)
+		p.Remote = addr(phone)
+		s := open(t, p)
+		s.Receive(func(*media.Packet) {}, nil)
+		peer := newFar(t, suite, p.Security.Receive)
+		packets := make([][]byte, 300)
+		for n := range packets {
+			packets[n] = peer.packet(uint16(n), 7)
+		}
+		out := media.Packet{Codec: media.PCMU, Payload: make([]byte, 160)}
+		now, n := time.Now(), 0
+		if allocated := testing.AllocsPerRun(200, func() {
+			s.receivedRTP(packets[n], p.Remote, now)
+			n++
+			out.SequenceNumber++
+			s.WritePacket(&out)
+		}); allocated > 0 {
+			t.Errorf("%s: %v allocations per packet", suite, allocated)
+		}
+		if q := s.Quality(); q.Discarded > 0 || q.PacketsSent == 0 {
+			t.Errorf("%s: %+v", suite, q)
+		}
+	}
+}
+
 func TestSecretsDoNotPrint(t *testing.T) {
 	secret := Secret("0123456789abcdefghijklmnopqrst")
 	s := Security{Suite: AES128CMSHA1With80, Send: secret, Receive: secret}
