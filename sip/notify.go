@@ -140,7 +140,7 @@ func (l *Line) onNotify(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		l.ua.reply(req, tx, 481, "there is no such subscription here")
 		return
 	}
-	state, _, _ := strings.Cut(firstValue(req, "Subscription-State", ""), ";")
+	state, _, _ := strings.Cut(only(req, "Subscription-State", ""), ";")
 	terminated := strings.EqualFold(strings.TrimSpace(state), "terminated")
 	code, phrase, f := readFragment(req)
 	if f != nil && !terminated {
@@ -157,8 +157,8 @@ func (l *Line) onNotify(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 }
 
 // readEvent reads the Event header field; id is 0 when there is none.
-func readEvent(m sipmsg.Message) (event string, id uint32) {
-	event, params, _ := strings.Cut(firstValue(m, "Event", "o"), ";")
+func readEvent(m fieldList) (event string, id uint32) {
+	event, params, _ := strings.Cut(only(m, "Event", "o"), ";")
 	if v, ok := paramOf(";"+params, "id"); ok {
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil || n == 0 {
@@ -188,16 +188,4 @@ func readFragment(m sipmsg.Message) (code int, phrase string, f *fault) {
 		phrase = text.Printable(parts[2], 100)
 	}
 	return int(n), phrase, nil
-}
-
-// firstValue is the first value of a header field, by its name or its compact form.
-func firstValue(m sipmsg.Message, name, compact string) string {
-	list := m.GetHeaders(name)
-	if len(list) == 0 && compact != "" {
-		list = m.GetHeaders(compact)
-	}
-	if len(list) == 0 {
-		return ""
-	}
-	return list[0].Value()
 }

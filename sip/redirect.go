@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	sipmsg "github.com/emiago/sipgo/sip"
 )
 
 // mostContacts bounds how many contacts of a redirection are kept.
@@ -14,14 +12,14 @@ const mostContacts = 8
 // contactsOf is where a 3xx response points to, RFC 3261 section 8.1.3.4: the
 // best first, each once, as the dial plan is asked about it (see dialled).
 // Contacts that have expired, and those that cannot be dialled, are left out.
-func (l *Line) contactsOf(res sipmsg.Message) []string {
+func (l *Line) contactsOf(res fieldList) []string {
 	type contact struct {
 		to string
 		q  float64
 	}
 	var list []contact
-	for _, h := range append(res.GetHeaders("Contact"), res.GetHeaders("m")...) {
-		for _, value := range splitOutside(h.Value(), ',') {
+	for field := range values(res, "Contact", "m") {
+		for _, value := range splitOutside(field, ',') {
 			uri, params, words := splitAddress(value)
 			if words != "" || methodFault(uri) != nil || len(uri) > 256 {
 				continue

@@ -167,12 +167,11 @@ type referTo struct {
 // readReferTo reads the one Refer-To that a REFER must have, section 2.1. Of the
 // header fields in its URI only Replaces counts: others would let a peer write
 // into our requests.
-func readReferTo(m sipmsg.Message) (referTo, *fault) {
-	list := append(m.GetHeaders("Refer-To"), m.GetHeaders("r")...)
-	if len(list) != 1 || len(splitOutside(list[0].Value(), ',')) != 1 {
+func readReferTo(m fieldList) (referTo, *fault) {
+	value := only(m, "Refer-To", "r")
+	if value == "" || len(splitOutside(value, ',')) != 1 {
 		return referTo{}, faultf(400, "a REFER needs exactly one Refer-To")
 	}
-	value := list[0].Value()
 	uri, _, words := splitAddress(value)
 	if words != "" {
 		return referTo{}, faultf(400, "Refer-To: %s", words)
@@ -259,12 +258,8 @@ func (l *Line) mine(host string) bool {
 }
 
 // referredBy is the URI of Referred-By, RFC 3892, in printable form; it proves nothing.
-func referredBy(m sipmsg.Message) string {
-	list := append(m.GetHeaders("Referred-By"), m.GetHeaders("b")...)
-	if len(list) != 1 {
-		return ""
-	}
-	uri, _, words := splitAddress(list[0].Value())
+func referredBy(m fieldList) string {
+	uri, _, words := splitAddress(only(m, "Referred-By", "b"))
 	if words != "" {
 		return ""
 	}
@@ -272,11 +267,7 @@ func referredBy(m sipmsg.Message) string {
 }
 
 // wantsNoSubscription reads RFC 4488's Refer-Sub: false.
-func wantsNoSubscription(m sipmsg.Message) bool {
-	h := m.GetHeaders("Refer-Sub")
-	if len(h) != 1 {
-		return false
-	}
-	v, _, _ := strings.Cut(h[0].Value(), ";")
+func wantsNoSubscription(m fieldList) bool {
+	v, _, _ := strings.Cut(only(m, "Refer-Sub", ""), ";")
 	return strings.EqualFold(strings.TrimSpace(v), "false")
 }
