@@ -24,9 +24,8 @@ func (l *Line) watchSilence(out *clientInvite) {
 		if l.uac != out || out.provisional || l.state != inviting {
 			return
 		}
-		words := fmt.Sprintf("%s said nothing for %v", out.to, silenceTime)
 		l.log.Warn("a server is silent, the next one is tried", "server", out.to.String())
-		l.dial.last = fmt.Errorf("%s", words)
+		l.dial.last = fmt.Errorf("%s said nothing for %v", out.to, silenceTime)
 		l.ua.names.down(out.to, "no response to an INVITE", downTime)
 		l.uac = nil
 		l.abandonInvite(out)

@@ -31,8 +31,7 @@ func (n *locator) down(t target, reason string, d time.Duration) {
 	n.note(t, func(h *health) { h.up, h.reason, h.until = false, reason, time.Now().Add(d) })
 }
 
-// up keeps in mind that a server answers. A server that OPTIONS found to be
-// down is believed again by the same way it answered here.
+// up keeps in mind that a server answers.
 func (n *locator) up(t target) {
 	n.note(t, func(h *health) { h.up, h.reason, h.until = true, "", time.Now().Add(downTime) })
 }

@@ -45,15 +45,16 @@ trunks:
     inbound: {username: pbx, password: "open-sesame"}
 routes:
   - {name: in, trunk: pbx, to: "*", room: lobby}
-`, func(c *settings) { c.SIP = append(c.SIP, "203.0.113.1:5060") })
-	s.moveTo("203.0.113.31")
+`, func(c *settings) { c.SIP = append(c.SIP, s.ours+":5060") })
+	from := s.address(2)
+	s.moveTo(from)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv(asCommand, "1")
 	dial := func(password string) string {
-		return s.runs(1, self, "phone", "dial", "sip:lobby@203.0.113.1:5060", "--listen", "203.0.113.31:0",
+		return s.runs(1, self, "phone", "dial", "sip:lobby@"+s.ours+":5060", "--listen", from+":0",
 			"--username", "pbx", "--password", password, "--duration", "300ms", "--json")
 	}
 	out := dial("open-sesame")
@@ -61,8 +62,8 @@ routes:
 		t.Errorf("CDR %+v; the phone said %s", cdr, out)
 	}
 	dial("open-barley")
-	h.until("the refusal is written", func() bool { return len(h.refusalsOf("203.0.113.31")) == 1 })
-	if reason := h.refusalsOf("203.0.113.31")[0]; reason != "the username or the password is wrong" {
+	h.until("the refusal is written", func() bool { return len(h.refusalsOf(from)) == 1 })
+	if reason := h.refusalsOf(from)[0]; reason != "the username or the password is wrong" {
 		t.Errorf("the row says %q", reason)
 	}
 	h.cdrs(1)

@@ -16,11 +16,12 @@ import (
 )
 
 // stranger is a network namespace: a machine of its own with addresses that
-// the gateway does not know, all but 203.0.113.1, our end of the wire to it.
+// the gateway does not know. Each process has a network of its own for it.
 type stranger struct {
 	t    *testing.T
 	name string
 	wire string // its end of the wire
+	ours string // the address of our end, which it can call
 }
 
 // startStranger makes one. It needs root.
@@ -39,7 +40,8 @@ func startStranger(t *testing.T) *stranger {
 	t.Cleanup(func() { exec.Command("ip", "netns", "del", s.name).Run() })
 	s.ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", s.name)
 	t.Cleanup(func() { exec.Command("ip", "link", "del", ours).Run() })
-	s.ip("addr", "add", "203.0.113.1/24", "dev", ours)
+	s.ours = s.address(1)
+	s.ip("addr", "add", s.ours+"/28", "dev", ours)
 	s.ip("link", "set", ours, "up")
 	s.wire = theirs
 	s.ip("-n", s.name, "link", "set", theirs, "up")
@@ -47,11 +49,14 @@ func startStranger(t *testing.T) *stranger {
 	return s
 }
 
+// address is the n-th address of the network, 1 to 14.
+func (s *stranger) address(n int) string { return fmt.Sprintf("203.0.113.%d", os.Getpid()%16*16+n) }
+
 // moveTo gives it another address; scanners do not bind where they are told to.
 func (s *stranger) moveTo(address string) {
 	s.t.Helper()
 	s.ip("-n", s.name, "addr", "flush", "dev", s.wire, "scope", "global")
-	s.ip("-n", s.name, "addr", "add", address+"/24", "dev", s.wire)
+	s.ip("-n", s.name, "addr", "add", address+"/28", "dev", s.wire)
 }
 
 func (s *stranger) ip(args ...string) {
@@ -105,7 +110,7 @@ func TestSipviciousFindsNothingAndIsBanned(t *testing.T) {
 	s := startStranger(t)
 	h := startHouse(t, scannedPlan, func(c *settings) {
 		for port := 5060; port < 5070; port++ { // svmap tries a port once
-			c.SIP = append(c.SIP, fmt.Sprintf("203.0.113.1:%d", port))
+			c.SIP = append(c.SIP, fmt.Sprintf("%s:%d", s.ours, port))
 		}
 	})
 	p := softphone(t, phone.Config{})
@@ -125,17 +130,17 @@ func TestSipviciousFindsNothingAndIsBanned(t *testing.T) {
 		found []string // what it would say
 		times int      // that it is run at once: some give up before they could be banned
 	}{
-		{"svmap", []string{"-p", "5060-5069"}, []string{"| 203.0.113.1"}, 1},
-		{"svmap", []string{"-p", "5060-5069", "-m", "REGISTER"}, []string{"| 203.0.113.1"}, 1},
+		{"svmap", []string{"-p", "5060-5069"}, []string{"| 203.0.113."}, 1},
+		{"svmap", []string{"-p", "5060-5069", "-m", "REGISTER"}, []string{"| 203.0.113."}, 1},
 		{"svwar", []string{"--maximumtime=3", "-e", "1000-1060", "--force"}, []string{"| 10"}, 12},
 		{"svwar", []string{"--maximumtime=3", "-e", "1000-1060", "-m", "INVITE", "--force"}, []string{"| 10"}, 8},
 		{"svcrack", []string{"--maximumtime=3", "-u", "1007", "-d", passwords}, []string{"| 1007", "4007"}, 12},
 		{"svcrack", []string{"--maximumtime=3", "-u", "1007", "-d", passwords, "-m", "INVITE"}, []string{"| 1007", "4007"}, 12},
 	} {
-		from := fmt.Sprintf("203.0.113.%d", 11+i)
+		from := s.address(2 + i)
 		s.moveTo(from)
 		name := strings.Join(append([]string{scan.name}, scan.args...), " ")
-		out := s.runs(scan.times, scan.name, append(scan.args, "203.0.113.1")...)
+		out := s.runs(scan.times, scan.name, append(scan.args, s.ours)...)
 		for _, words := range scan.found {
 			if strings.Contains(out, words) {
 				t.Errorf("%s found something:\n%s", name, out)
