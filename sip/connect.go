@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -95,8 +96,9 @@ func (u *UA) accept(l net.Listener, f *face) {
 func (u *UA) greet(st *stream) {
 	defer u.streams.greeters.Done()
 	defer func() {
-		if recover() != nil {
-			st.Close() // a panic costs one connection
+		if p := recover(); p != nil { // it costs one connection
+			u.log.Error("panic while a connection was greeted", "source", st.remote.String(), "panic", p, "stack", string(debug.Stack()))
+			st.Close()
 		}
 	}()
 	if err := st.greet(); err != nil {

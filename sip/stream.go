@@ -29,7 +29,7 @@ type stream struct {
 	id        netip.AddrPort    // local as sipgo sees it
 	leaf      *x509.Certificate // the server's, verified; nil on connections that we accepted
 
-	byte    lookahead
+	ahead   lookahead
 	r       *bufio.Reader // nil between messages
 	pending []byte
 	reading chan struct{} // closed by the first Read: sipgo knows the connection now
@@ -43,7 +43,7 @@ func newStream(s *streams, c net.Conn, f *face, transport string) *stream {
 	st := &stream{Conn: c, owner: s, face: f, transport: transport, reading: make(chan struct{})}
 	st.local, _ = addrPortOf(c.LocalAddr())
 	st.remote, _ = addrPortOf(c.RemoteAddr())
-	st.byte.from = c
+	st.ahead.from = c
 	return st
 }
 
@@ -181,17 +181,17 @@ func (c *stream) wait() error {
 	if c.r != nil && c.r.Buffered() > 0 {
 		return nil
 	}
-	c.lay()
-	if err := c.byte.fetch(); err != nil {
+	c.giveBack()
+	if err := c.ahead.fetch(); err != nil {
 		return err
 	}
 	c.r = buffers.Get().(*bufio.Reader)
-	c.r.Reset(&c.byte)
+	c.r.Reset(&c.ahead)
 	return nil
 }
 
-// lay gives the buffer back.
-func (c *stream) lay() {
+// giveBack returns the buffer to those who need one.
+func (c *stream) giveBack() {
 	if c.r != nil {
 		c.r.Reset(nil)
 		buffers.Put(c.r)
