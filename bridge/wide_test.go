@@ -305,3 +305,20 @@ func TestAnOpusPhoneGetsNoMoreThanItAsksFor(t *testing.T) {
 		})
 	}
 }
+
+func TestAG722PhoneHearsABrowserInFull(t *testing.T) {
+	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+		wide, narrow := &wire{}, &wire{}
+		join(t, r, "wide", KindPhone).Listen(wide, media.G722, 20*time.Millisecond)
+		join(t, r, "narrow", KindPhone).Listen(narrow, media.PCMU, 20*time.Millisecond)
+		browser := join(t, r, "browser", KindBrowser)
+		v := newVoiceAt(t, browser, media.Opus, 5000, 960, 48000)
+		v.say(2 * time.Second)
+		pcm := decodedAt(t, wide.all(), 16000)
+		closeTo(t, "the G.722 phone", pcm[8000:], 16000, 5000, 0.5)
+		pcm = decoded(t, narrow.all())
+		if db := media.ToneLevel(pcm[4000:], 8000, 3000); db > voiceLevel-50 {
+			t.Errorf("on the narrowband phone 5 kHz comes back as 3 kHz at %.1f dBov", db)
+		}
+	})
+}
