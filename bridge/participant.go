@@ -212,7 +212,7 @@ func (p *Participant) unpublish(s *Source) {
 }
 
 // Listen opens the one stream that carries what this seat hears, in codec; ptime is the
-// sound per packet for G.711, 0 for 20 ms. A phone's stream never falls silent.
+// sound per packet for G.711 and G.722, 0 for 20 ms. A phone's stream never falls silent.
 func (p *Participant) Listen(w media.Writer, codec media.Codec, ptime time.Duration) *Sink {
 	k := newSink(p, w, codec, ptime, p.spec.Kind == KindPhone)
 	p.x.change(func(c *change) {

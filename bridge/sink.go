@@ -25,7 +25,7 @@ const (
 //
 //	direct   one source; its packets drive the stream
 //	mixed    two or more; the beat mixes them every 20 ms
-//	paced    none; the beat sends silence or digits, to phones only
+//	paced    none, or the gateway plays; the beat sends silence, tones or digits, to phones only
 //
 // A forwarding Sink carries one source to one browser and is always direct.
 type Sink struct {
