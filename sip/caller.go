@@ -50,11 +50,12 @@ func callerOf(spec bridge.DialSpec, host, target string) (caller, error) {
 	if private {
 		c.from, c.contact = anonymous, "anonymous"
 	}
-	known := uri
-	if a := spec.Identity.Asserted; a != "" {
-		if _, known, err = speak(a, host); err != nil {
-			return caller{}, fmt.Errorf("asserted identity: %w", err)
-		}
+	// What a stranger's INVITE brought and cannot be said again is left out.
+	known, asserted := uri, spec.Identity.Asserted
+	if _, u, err := speak(asserted, host); err != nil {
+		asserted = ""
+	} else if asserted != "" {
+		known = u
 	}
 	say := func(name, value string) {
 		for given := range spec.Headers {
@@ -67,7 +68,7 @@ func callerOf(spec bridge.DialSpec, host, target string) (caller, error) {
 	if private {
 		say("Privacy", "id")
 	}
-	if spec.Identity.Asserted != "" || private && number != "" && number != "anonymous" {
+	if asserted != "" || private && number != "" && number != "anonymous" {
 		where := ""
 		if rules != nil {
 			where = rules.Identity
@@ -84,31 +85,29 @@ func callerOf(spec bridge.DialSpec, host, target string) (caller, error) {
 			say("P-Asserted-Identity", quoted(spec.FromName)+"<"+known+">")
 		}
 	}
-	return c, c.divert(spec.Identity.Diversion, host, target, say)
+	divert(spec.Identity.Diversion, host, target, say)
+	return c, nil
 }
 
 // divert says who was called before, in both of the forms that are in use.
-func (c *caller) divert(list []string, host, target string, say func(name, value string)) error {
-	if len(list) == 0 {
-		return nil
-	}
-	list = list[:min(len(list), mostIdentities)]
+func divert(list []string, host, target string, say func(name, value string)) {
 	var before, reasons []string
-	for _, entry := range list {
+	for _, entry := range list[:min(len(list), mostIdentities)] {
 		who, params, _ := strings.Cut(entry, ";")
 		reason, _ := paramOf(";"+params, "reason")
 		if !isToken(reason) {
 			reason = "unknown"
 		}
 		_, uri, err := speak(who, host)
-		if err != nil {
-			return fmt.Errorf("diversion: %w", err)
+		if err != nil || who == "" {
+			continue
 		}
 		before, reasons = append(before, "<"+uri+">;reason="+reason+";counter=1"), append(reasons, reason)
 	}
-	say("Diversion", strings.Join(before, ", "))
-	say("History-Info", historyOf(before, reasons, target))
-	return nil
+	if len(before) > 0 {
+		say("Diversion", strings.Join(before, ", "))
+		say("History-Info", historyOf(before, reasons, target))
+	}
 }
 
 // historyOf writes the same as History-Info, RFC 7044 section 5: oldest first,
