@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,45 +62,13 @@ func runOrder(t *testing.T, seed uint64, seen map[string]int) {
 		o := &order{t: t, a: a, rng: rand.New(rand.NewPCG(seed, 1)), seen: seen}
 		o.polite = o.rng.IntN(3) > 0
 		o.w = n.wire(t, a.Addr())
-		losses := rand.New(rand.NewPCG(seed, 2))
-		loss := []float64{0, 0, 0.1, 0.3}[o.rng.IntN(4)]
-		var mu sync.Mutex
-		over := map[string]bool{}
-		n.road = func(_, to netip.AddrPort, data []byte) int {
-			mu.Lock()
-			defer mu.Unlock()
-			if to == a.Addr() && refusal(data, over) {
-				return 0
-			}
-			switch x := losses.Float64(); {
-			case x < loss:
-				return 0
-			case x < loss*1.3:
-				return 2
-			}
-			return 1
-		}
+		n.road = newLossy(seed, a).copies
 		o.run()
-		mu.Lock()
-		loss = 0
-		mu.Unlock()
 		o.check(ports)
 		if t.Failed() {
 			t.Logf("seed %d, %s:\n%s", seed, o.direction(), strings.Join(o.story, "\n"))
 		}
 	})
-}
-
-// refusal finds what follows a refusal of an INVITE. sipgo answers a repeated one
-// after T2 and holds a mutex meanwhile, which stops the clock of a bubble.
-func refusal(data []byte, over map[string]bool) bool {
-	m := parseMessage(data)
-	if !m.response || !strings.HasSuffix(m.value("cseq"), "INVITE") {
-		return false
-	}
-	before := over[m.value("via")]
-	over[m.value("via")] = before || m.code >= 300
-	return before
 }
 
 // order is one call and its peer, who does what comes to the dice.
