@@ -57,6 +57,7 @@ type Call struct {
 	sink      *Sink
 	source    *Source
 	pin       *keyedPIN
+	talking   bool   // in state active
 	departs   string // why the phone leaves, having transferred its call
 	redirects int
 	called    []string // trunks and addresses that were tried
@@ -145,12 +146,19 @@ func (c *Call) answered() step {
 func (c *Call) active() step {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
+	c.talking = true
+	defer func() { c.talking = false }()
 	for {
 		switch e, what := c.wait(nil, second.C); {
 		case what == over:
 			return nil
 		case what == told && e.Kind == LineReferred:
-			return c.depart
+			if c.letAnswer(e.Referral) {
+				return nil
+			}
+			if c.referred(e.Referral); c.departs != "" {
+				return c.depart
+			}
 		case what == told:
 			c.changed(e)
 		case what == isReady:
@@ -204,9 +212,10 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 					return LineEvent{}, isReady
 				}
 			case LineReferred:
-				if c.referred(e.Referral); c.departs != "" {
+				if c.talking {
 					return e, told
 				}
+				c.referred(e.Referral) // which refuses
 			case LineVerified:
 				c.note(func(r *CallRecord) { r.Verstat = printable(e.Verstat, longestAttribute) })
 				c.emit("call.verified", map[string]any{"verstat": e.Verstat, "reason": e.Reason})

@@ -13,11 +13,14 @@ import (
 // that, and what it names is held to the dial plan like any other call. Nothing
 // changes before the new side has answered.
 func (c *Call) referred(ref *Referral) {
-	cause, err := c.refer(ref)
-	if err != nil {
-		c.log.Info("a transfer by the peer is refused", "cause", string(cause), "reason", err.Error())
-		ref.Refuse(cause, err.Error())
+	if cause, err := c.refer(ref); err != nil {
+		c.refused(ref, cause, err)
 	}
+}
+
+func (c *Call) refused(ref *Referral, cause Cause, err error) {
+	c.log.Info("a transfer by the peer is refused", "cause", string(cause), "reason", err.Error())
+	ref.Refuse(cause, err.Error())
 }
 
 func (c *Call) refer(ref *Referral) (Cause, error) {
@@ -119,6 +122,30 @@ func (c *Call) depart() step {
 			return c.end(CauseNormal, c.departs)
 		}
 	}
+}
+
+// letAnswer gives a call that is to be joined a moment: its ACK may be under way
+// yet when the phone asks on its other line. It reports whether this call ended meanwhile.
+func (c *Call) letAnswer(ref *Referral) (ended bool) {
+	second, ok := c.x.of(ref.Replaces)
+	if !ok || c.trunk.Refer != "allow" {
+		return false
+	}
+	timeout := time.NewTimer(time.Second)
+	defer timeout.Stop()
+	for rec := second.Record(); rec.Direction == Inbound && rec.AnsweredAt == nil && rec.State != StateEnded; rec = second.Record() {
+		switch e, what := c.wait(second.news, timeout.C); {
+		case what == over:
+			return true
+		case what == timeUp:
+			return false
+		case what == told && e.Kind == LineReferred:
+			c.refused(e.Referral, CauseRejected, errors.New("the call is being transferred already"))
+		case what == told:
+			c.changed(e)
+		}
+	}
+	return false
 }
 
 // join is an attended transfer between two calls of the same peer (RFC 3891):

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 var (
@@ -351,4 +352,33 @@ func TestHandBack(t *testing.T) {
 		}
 		h.over()
 	})
+}
+
+func TestAttendedTransferWaitsForTheACK(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			h := openQuiet(t, referPlan)
+			l, first := h.from(desk, "one")
+			h.from(carrier, "one")
+			h.from(carrier, "two")
+			l2, second := h.take(Invite{Source: desk, To: "two"})
+			<-l2.answered
+			a, again := newAsked(Referral{To: "two", Replaces: l2}), newAsked(Referral{To: "two", Replaces: l2})
+			l.refers(a)
+			l.refers(again)
+			want := "refused rejected"
+			if comes {
+				l2.happens(LineAnswered)
+				h.cdr(first)
+				h.cdr(second)
+				want = "accepted"
+			} else {
+				time.Sleep(2 * time.Second)
+			}
+			if len(a.told) == 0 || a.told[0] != want || !slices.Equal(again.told, []string{"refused rejected"}) {
+				t.Errorf("told %q and %q", a.told, again.told)
+			}
+			h.over()
+		})
+	}
 }
