@@ -10,6 +10,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -50,13 +51,6 @@ func callerOf(spec bridge.DialSpec, host, target string) (caller, error) {
 	if private {
 		c.from, c.contact = anonymous, "anonymous"
 	}
-	// What a stranger's INVITE brought and cannot be said again is left out.
-	known, asserted := uri, spec.Identity.Asserted
-	if _, u, err := speak(asserted, host); err != nil {
-		asserted = ""
-	} else if asserted != "" {
-		known = u
-	}
 	say := func(name, value string) {
 		for given := range spec.Headers {
 			if strings.EqualFold(given, name) {
@@ -65,28 +59,40 @@ func callerOf(spec bridge.DialSpec, host, target string) (caller, error) {
 		}
 		c.fields = append(c.fields, sipmsg.NewHeader(name, value))
 	}
+	// What a stranger's INVITE brought and cannot be said again is left out.
+	_, known, err := speak(spec.Identity.Asserted, host)
+	switch {
+	case spec.Identity.Asserted != "" && err == nil:
+	case private && number != "anonymous":
+		known = uri
+	default:
+		known = ""
+	}
 	if private {
 		say("Privacy", "id")
 	}
-	if asserted != "" || private && number != "" && number != "anonymous" {
-		where := ""
-		if rules != nil {
-			where = rules.Identity
-		}
-		switch where {
-		case "none":
-		case "rpid":
-			privacy := "off"
-			if private {
-				privacy = "full"
-			}
-			say("Remote-Party-ID", quoted(spec.FromName)+"<"+known+">;party=calling;screen=yes;privacy="+privacy)
-		default:
-			say("P-Asserted-Identity", quoted(spec.FromName)+"<"+known+">")
-		}
+	if known != "" {
+		assert(quoted(spec.FromName)+"<"+known+">", private, rules, say)
 	}
 	divert(spec.Identity.Diversion, host, target, say)
 	return c, nil
+}
+
+// assert says who calls where the trunk looks for it.
+func assert(who string, private bool, rules *dialplan.CallerID, say func(name, value string)) {
+	where, privacy := "pai", "off"
+	if rules != nil && rules.Identity != "" {
+		where = rules.Identity
+	}
+	if private {
+		privacy = "full"
+	}
+	switch where {
+	case "pai":
+		say("P-Asserted-Identity", who)
+	case "rpid":
+		say("Remote-Party-ID", who+";party=calling;screen=yes;privacy="+privacy)
+	}
 }
 
 // divert says who was called before, in both of the forms that are in use.
