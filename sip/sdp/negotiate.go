@@ -2,6 +2,7 @@ package sdp
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -11,7 +12,7 @@ import (
 	"github.com/roomline/roomline/media/rtp"
 )
 
-// Limits and defaults of packet times; DESIGN asks for 10 to 60 ms.
+// Limits and defaults of packet times.
 const (
 	minPtime     = 10 * time.Millisecond
 	maxPtime     = 60 * time.Millisecond
@@ -162,6 +163,7 @@ func (n *Negotiation) Accept(answer *Description) (Agreement, error) {
 // remember keeps payload numbers, which may not change meaning, section 8.3.2.
 func (n *Negotiation) remember(a Agreement, list []Payload) {
 	for _, p := range list {
+		maps.DeleteFunc(n.Numbers, func(_ format, number uint8) bool { return number == p.Number }) // what we had meant by it
 		n.Numbers[p.format()] = p.Number
 	}
 	n.Ptime, n.Agreed, n.Secured = a.Params.Ptime, true, a.Params.Security

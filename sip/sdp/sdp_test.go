@@ -266,6 +266,28 @@ func TestOffersNameEveryCodecWithAnEventForItsClock(t *testing.T) {
 	}
 }
 
+func TestNumbersThatThePeerUsesOtherwiseMeanThat(t *testing.T) {
+	n := New(netip.MustParseAddr("192.0.2.1"), 30000, Terms{Codecs: []media.Codec{media.Opus, media.PCMU}})
+	d, _ := Parse([]byte(sampleSDP("192.0.2.9", 0, "m=audio 4000 RTP/AVP 101\r\na=rtpmap:101 opus/48000/2\r\n")))
+	if _, _, err := n.Answer(d); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse(n.Offer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint8]bool{}
+	for _, p := range again.Streams[0].Codecs {
+		if seen[p.Number] || p.Codec == media.Opus && p.Number != 101 {
+			t.Errorf("%s is number %d", p.Codec, p.Number)
+		}
+		seen[p.Number] = true
+	}
+	if len(again.Streams[0].Codecs) != 4 {
+		t.Errorf("offered %+v", again.Streams[0].Codecs)
+	}
+}
+
 func TestNoCommonCodecNamesBothSides(t *testing.T) {
 	n := newTestNegotiation("192.0.2.1")
 	d, _ := Parse([]byte(sampleSDP("192.0.2.9", 0, "m=audio 4000 RTP/AVP 18 97 9 101\r\na=rtpmap:97 iLBC/8000\r\na=rtpmap:101 telephone-event/8000\r\n")))
