@@ -9,14 +9,11 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
 
-	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/sip/text"
 )
@@ -52,7 +49,6 @@ type registration struct {
 	until   time.Time
 	words   string       // what is wrong
 	server  target       // where we are registered
-	contact string       // what we registered there
 	dialog  Dialog       // the last REGISTER's
 	sources []netip.Addr // of the trunk's servers
 }
@@ -90,7 +86,9 @@ func (r *registration) run(ctx context.Context) {
 			wait = backoff(failures, rand.Float64())
 			var e *registerError
 			if errors.As(err, &e) && e.wait > 0 {
-				wait = e.wait
+				if wait = max(wait, e.wait); failures <= 3 {
+					wait = e.wait
+				}
 			}
 			r.failed(err, wait)
 		}
@@ -138,21 +136,6 @@ func (r *registration) holdOpen() {
 	if f := r.ua.faceAt(from); on && r.outside.IsValid() && f != nil && f.udp != nil {
 		f.udp.write([]byte("\r\n\r\n"), net.UDPAddrFromAddrPort(to.addr))
 	}
-}
-
-// refreshAfter is 85 to 90 % of what was granted.
-func refreshAfter(granted time.Duration) time.Duration {
-	return max(time.Duration(float64(granted)*(0.85+0.05*rand.Float64())), time.Second)
-}
-
-// backoff is the pause after a number of failures, RFC 5626 section 4.5 with a
-// quicker first try: 5 s, then 30 s doubled up to 30 min, of which chance takes up to half.
-func backoff(failures int, chance float64) time.Duration {
-	d := retryFirst
-	if failures > 1 {
-		d = min(retryBase<<min(failures-2, 10), retryMost)
-	}
-	return d/2 + time.Duration(float64(d/2)*chance)
 }
 
 // cycle tries the trunk's servers in order, those that are out of order last.
@@ -260,21 +243,6 @@ func (r *registration) seenOtherwise(res *sipmsg.Response, d Dialog) bool {
 	return true
 }
 
-// seenFrom is the address that a response says our request came from.
-func seenFrom(res *sipmsg.Response) (netip.AddrPort, bool) {
-	via := res.Via()
-	if via == nil {
-		return netip.AddrPort{}, false
-	}
-	host := via.Params.GetOr("received", strings.Trim(via.Host, "[]"))
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	port, bad := strconv.ParseUint(via.Params.GetOr("rport", ""), 10, 16)
-	if err != nil || bad != nil || port == 0 {
-		return netip.AddrPort{}, false
-	}
-	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), true
-}
-
 // registered notes success.
 func (r *registration) registered(to target, d Dialog, res *sipmsg.Response, asked time.Duration) time.Duration {
 	granted := grantedTo(res, d.Contact, asked)
@@ -285,7 +253,7 @@ func (r *registration) registered(to target, d Dialog, res *sipmsg.Response, ask
 		r.at = now
 	}
 	r.status, r.words, r.until = "registered", "", now.Add(granted)
-	r.server, r.contact, r.dialog = to, d.Contact, d
+	r.server, r.dialog = to, d
 	if source, err := netip.ParseAddrPort(res.Source()); err == nil && !slices.Contains(r.sources, source.Addr().Unmap()) {
 		r.sources = append(r.sources, source.Addr().Unmap())
 	}
@@ -294,36 +262,6 @@ func (r *registration) registered(to target, d Dialog, res *sipmsg.Response, ask
 		r.log.Info("registered", "server", to.String(), "expires", granted)
 	}
 	return granted
-}
-
-// grantedTo is how long a 200 to REGISTER lets a contact live, section 10.2.4.
-func grantedTo(res *sipmsg.Response, contact string, asked time.Duration) time.Duration {
-	ours, _, _ := strings.Cut(contact, ";")
-	for _, h := range res.GetHeaders("Contact") {
-		for _, value := range splitOutside(h.Value(), ',') {
-			uri, params, _ := splitAddress(value)
-			uri, _, _ = strings.Cut(uri, ";")
-			if v, ok := paramOf(params, "expires"); ok && strings.EqualFold(uri, ours) {
-				if n, err := strconv.Atoi(v); err == nil && n > 0 {
-					return min(time.Duration(n)*time.Second, registerMost)
-				}
-			}
-		}
-	}
-	if d, ok := secondsIn(res, "Expires"); ok && d > 0 {
-		return min(d, registerMost)
-	}
-	return max(asked, time.Second)
-}
-
-// secondsIn reads a header field that counts seconds.
-func secondsIn(res *sipmsg.Response, name string) (time.Duration, bool) {
-	h := res.GetHeader(name)
-	if h == nil {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(strings.TrimSpace(h.Value()), 10, 31)
-	return time.Duration(n) * time.Second, err == nil
 }
 
 // refusal says in words why a REGISTER failed, and how long to wait.
@@ -369,49 +307,4 @@ func (r *registration) takeBack() {
 	if _, _, err := r.send(ctx, to, 0); err != nil {
 		r.log.Warn("the registration could not be taken back", "error", text.Printable(err.Error(), 200))
 	}
-}
-
-// cameByRegistration says whether a call came through one of our registrations:
-// from an address of the trunk's own servers, while we are registered there. It
-// sets the trunk. A registrar asks for what we registered, so the number that was
-// called is then in To. strict: only by the very Contact that we registered.
-func (u *UA) cameByRegistration(req *sipmsg.Request, inv *bridge.Invite, strict bool) bool {
-	u.trunks.mu.Lock()
-	var list []*registration
-	for _, v := range u.trunks.services {
-		if v.registration != nil {
-			list = append(list, v.registration)
-		}
-	}
-	u.trunks.mu.Unlock()
-	slices.SortFunc(list, func(a, b *registration) int { return strings.Compare(a.trunk.Name, b.trunk.Name) })
-	var by *registration
-	asked := false
-	for _, r := range list {
-		if !r.covers(inv.Source.Addr()) {
-			continue
-		}
-		if accountUser(r.trunk) == inv.To {
-			by, asked = r, true
-			break
-		}
-		if by == nil && !strict {
-			by = r
-		}
-	}
-	if by == nil {
-		return false
-	}
-	inv.Trunk = by.trunk.Name
-	if called := userPart(&req.To().Address); asked && called != "" {
-		inv.To = called
-	}
-	return true
-}
-
-// covers says whether a source is one that calls come from through this registration.
-func (r *registration) covers(source netip.Addr) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.status == "registered" && time.Now().Before(r.until) && slices.Contains(r.sources, source)
 }
