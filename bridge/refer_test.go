@@ -375,6 +375,7 @@ func TestAttendedTransferWaitsForTheACK(t *testing.T) {
 			} else {
 				time.Sleep(2 * time.Second)
 			}
+			synctest.Wait()
 			if len(a.told) == 0 || a.told[0] != want || !slices.Equal(again.told, []string{"refused rejected"}) {
 				t.Errorf("told %q and %q", a.told, again.told)
 			}
