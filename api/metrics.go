@@ -78,6 +78,12 @@ func newMetrics(s *Server, portsInUse func() int) *metrics {
 	if portsInUse != nil {
 		gauge("roomline_rtp_ports_in_use", "RTP port pairs in use.", func() float64 { return float64(portsInUse()) })
 	}
+	if b, ok := s.trunks.(banning); ok {
+		gauge("roomline_sip_banned", "Addresses whose SIP packets are dropped.", func() float64 { n, _ := b.BanCount(); return float64(n) })
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "roomline_sip_banned_packets_total", Help: "SIP packets and messages of banned addresses that were dropped."},
+			func() float64 { _, dropped := b.BanCount(); return float64(dropped) }))
+	}
 	if s.backlog != nil {
 		gauge("roomline_spool_backlog", "Records that wait for the store.", func() float64 { return float64(s.backlog.Backlog()) })
 	}

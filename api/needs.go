@@ -148,3 +148,8 @@ type Minter interface {
 // Signalling mounts ws, whip, whep and sessions below /v1/rooms/{room}/, which
 // check tokens of their own; *room.Server is one.
 type Signalling interface{ Register(mux *http.ServeMux) }
+
+// banning is what Trunks may be too: signalling that drops packets of scanners.
+type banning interface {
+	BanCount() (addresses int, dropped uint64)
+}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,6 +165,15 @@ func TestSipviciousFindsNothingAndIsBanned(t *testing.T) {
 	}
 	n, dropped := h.ua.BanCount()
 	t.Logf("%d addresses banned, %d packets dropped", n, dropped)
+	res, err := http.Get("http://" + h.metrics.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if want := fmt.Sprintf("roomline_sip_banned %d\n", n); err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("the metrics do not say %q (%v)", want, err)
+	}
 	before := call.Session().Quality().PacketsReceived
 	h.until("the call goes on", func() bool { return call.Session().Quality().PacketsReceived > before+50 })
 	call.Hangup()
