@@ -18,6 +18,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/sip/text"
 )
 
 const (
@@ -245,6 +246,7 @@ func (u *UA) identify(req *sipmsg.Request, tx *sipmsg.ServerTx, inv *bridge.Invi
 			u.doorman.challenges(source, false, now)...)
 		u.strike(inv.Source, inv.Transport, "a wrong password", true)
 	default:
+		u.log.Debug("a caller is asked for a password", "source", inv.Source.String(), "sip_call_id", text.Printable(inv.SIPCallID, 128), "stale", v == stale)
 		u.reply(req, tx, 401, "Unauthorized", u.doorman.challenges(source, v == stale, now)...)
 		if v == absent {
 			u.strike(inv.Source, inv.Transport, "an INVITE without a password", false)

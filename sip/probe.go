@@ -154,7 +154,8 @@ func (p *probe) each(did string, try func(target) (string, error), hint func(err
 		more, err := try(to)
 		if err != nil {
 			failed = err
-			words = append(words, fmt.Sprintf("%s: %s", to, text.Printable(err.Error(), 200)))
+			said := strings.TrimPrefix(err.Error(), "connect to "+to.String()+": ")
+			words = append(words, fmt.Sprintf("%s: %s", to, text.Printable(said, 200)))
 			continue
 		}
 		alive = append(alive, to)

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"crypto/tls"
 	"net/netip"
 	"strings"
 	"testing"
@@ -199,5 +200,33 @@ func TestATrunkTestChangesNoBinding(t *testing.T) {
 	m := <-seen
 	if _, n := m.get("contact"); n != 0 || m.value("expires") != "" {
 		t.Errorf("the test registers: %v", m.fields)
+	}
+}
+
+func TestATrunkTestSaysWhatIsWrongWithTLS(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	soon := time.Now().Add(time.Hour)
+	for name, c := range map[string]struct {
+		cert         tls.Certificate
+		result, part string
+	}{
+		"sound":             {ca.issue(soon, "127.0.0.1"), "ok", "the certificate is for 127.0.0.1"},
+		"unknown authority": {other.issue(soon, "127.0.0.1"), "failed", "--sip-tls-ca"},
+		"wrong name":        {ca.issue(soon, "sip.example.com"), "failed", "a name that is in the certificate"},
+		"expired":           {ca.issue(time.Now().Add(-time.Minute), "127.0.0.1"), "failed", "must renew it"},
+		"not valid yet":     {ca.issue(time.Now().Add(48*time.Hour), "127.0.0.1"), "failed", "the clock of this machine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := startAgent(t, ca.shows(hold(c.cert)))
+			a := startAgent(t, func(cfg *Config) { cfg.TLS.Roots = ca.pool })
+			steps := a.testTrunk(t, tlsTrunk(b), bridge.TrunkTest{})
+			stepWant{"connect", "ok", ""}.check(t, steps)
+			stepWant{"tls", c.result, c.part}.check(t, steps)
+			if c.result == "ok" {
+				stepWant{"options", "ok", "200 OK"}.check(t, steps)
+			} else {
+				stepWant{"options", "skipped", ""}.check(t, steps)
+			}
+		})
 	}
 }
