@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/roomline/roomline/bridge"
 )
@@ -38,8 +39,13 @@ type Spool struct {
 // syncPoint is up to where the journal is on the disk.
 type syncPoint struct {
 	mu   sync.Mutex
-	upTo int64 // count of appended records
+	upTo int64     // count of appended records
+	at   time.Time // of the last sync
 }
+
+// syncPause is the least time between two syncs: when many calls end at once,
+// those that wait share one.
+const syncPause = 10 * time.Millisecond
 
 var errClosed = errors.New("the spool is closed")
 
@@ -176,6 +182,7 @@ func (s *Spool) sync(position int64) error {
 	if s.synced.upTo >= position {
 		return nil
 	}
+	time.Sleep(syncPause - time.Since(s.synced.at))
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -187,7 +194,7 @@ func (s *Spool) sync(position int64) error {
 	if err := last.file.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("sync the spool: %w", err)
 	}
-	s.synced.upTo = upTo
+	s.synced.upTo, s.synced.at = upTo, time.Now()
 	return nil
 }
 
