@@ -17,7 +17,7 @@ import (
 // Batch is what a spool hands to a store at once.
 type Batch struct {
 	CDRs     []bridge.CDR
-	Events   []bridge.Event
+	Events   []EventRow
 	Refusals []bridge.Refusal
 }
 

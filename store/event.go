@@ -1,31 +1,68 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/roomline/roomline/bridge"
 )
 
-// PutEvents writes events and, for those that are new, their webhook deliveries.
-func (s *Store) PutEvents(ctx context.Context, events []bridge.Event) error {
-	return s.PutBatch(ctx, Batch{Events: events})
+// EventRow is an event as the events table holds it: its body is JSON already.
+type EventRow struct {
+	ID, Type, CallID, Room string
+	Time                   time.Time
+	Body                   json.RawMessage // of the whole event
 }
 
-func putEvents(ctx context.Context, tx *sql.Tx, events []bridge.Event) error {
-	byID, fresh := map[string]bridge.Event{}, []bridge.Event{}
+// rowOf makes the row of an event.
+func rowOf(e bridge.Event) (EventRow, error) {
+	e.Time = stored(e.Time)
+	text, err := body(e)
+	return EventRow{e.ID, e.Type, e.CallID, e.Room, e.Time, json.RawMessage(text)}, err
+}
+
+// MarshalJSON writes the event's own JSON.
+func (r EventRow) MarshalJSON() ([]byte, error) { return r.Body, nil }
+
+// UnmarshalJSON reads an event's JSON and keeps it: what an event carries is not
+// taken apart on its way from the journal to the database.
+func (r *EventRow) UnmarshalJSON(b []byte) error {
+	var head struct {
+		ID     string    `json:"id"`
+		Type   string    `json:"type"`
+		Time   time.Time `json:"time"`
+		CallID string    `json:"call_id"`
+		Room   string    `json:"room"`
+	}
+	err := json.Unmarshal(b, &head)
+	*r = EventRow{head.ID, head.Type, head.CallID, head.Room, head.Time, bytes.Clone(b)}
+	return err
+}
+
+// PutEvents writes events and, for those that are new, their webhook deliveries.
+func (s *Store) PutEvents(ctx context.Context, events []bridge.Event) error {
+	var rows []EventRow
+	for _, e := range events {
+		row, err := rowOf(e)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+	}
+	return s.PutBatch(ctx, Batch{Events: rows})
+}
+
+func putEvents(ctx context.Context, tx *sql.Tx, events []EventRow) error {
+	byID, fresh := map[string]EventRow{}, []EventRow{}
 	for some := range slices.Chunk(events, rowsPerInsert) {
 		var args []any
 		for _, e := range some {
-			e.Time = stored(e.Time)
-			text, err := body(e)
-			if err != nil {
-				return err
-			}
 			byID[clean(e.ID)] = e
-			args = append(args, clean(e.ID), stamp(e.Time), clean(e.Type), clean(e.CallID), clean(e.Room), text)
+			args = append(args, clean(e.ID), stamp(e.Time), clean(e.Type), clean(e.CallID), clean(e.Room), string(e.Body))
 		}
 		ids, err := collect(ctx, tx, scanText, insert(`INSERT INTO events (id, at, type, call_id, room, body)`,
 			6, len(some), "ON CONFLICT (id) DO NOTHING RETURNING id"), args...)

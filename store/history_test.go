@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -192,9 +193,17 @@ func testRefusals(t *testing.T, s *Store, _ func() *Store) {
 }
 
 func testBatches(t *testing.T, s *Store, _ func() *Store) {
-	bad := event(2, "x")
-	bad.Data = map[string]any{"f": func() {}}
-	err := s.PutBatch(t.Context(), Batch{CDRs: []bridge.CDR{cdr("c1", 0)}, Events: []bridge.Event{event(1, "x"), bad}})
+	unwritable := event(2, "x")
+	unwritable.Data = map[string]any{"f": func() {}}
+	if err := s.PutEvents(t.Context(), []bridge.Event{event(1, "x"), unwritable}); !errors.Is(err, ErrRejected) {
+		t.Errorf("got %v", err)
+	}
+	cdrs := []bridge.CDR{cdr("c1", 0)}
+	for len(cdrs) <= rowsPerInsert { // the bad one is in another statement
+		cdrs = append(cdrs, cdr(fmt.Sprintf("more%d", len(cdrs)), 0))
+	}
+	cdrs[rowsPerInsert].Quality = &media.Quality{MOS: math.NaN()}
+	err := s.PutBatch(t.Context(), Batch{CDRs: cdrs})
 	if !errors.Is(err, ErrRejected) {
 		t.Errorf("got %v", err)
 	}

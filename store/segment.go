@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,13 +30,21 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // record is one of the three.
 type record struct {
 	CDR     *bridge.CDR     `json:"cdr,omitempty"`
-	Event   *bridge.Event   `json:"event,omitempty"`
+	Event   *EventRow       `json:"event,omitempty"`
 	Refusal *bridge.Refusal `json:"refusal,omitempty"`
+}
+
+// text is the record as JSON. An event's is there already.
+func (r record) text() ([]byte, error) {
+	if r.Event == nil {
+		return json.Marshal(r)
+	}
+	return slices.Concat([]byte(`{"event":`), r.Event.Body, []byte("}")), nil
 }
 
 // frame makes the bytes of a record in the journal.
 func frame(r record) ([]byte, error) {
-	text, err := json.Marshal(r)
+	text, err := r.text()
 	if err != nil {
 		return nil, err
 	}

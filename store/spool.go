@@ -130,7 +130,10 @@ func (s *Spool) AppendCDR(c bridge.CDR) error {
 // AppendEvent hands an event to the operating system and returns at once: it
 // survives a crash of the process; a crash of the machine may take the last 200 ms.
 func (s *Spool) AppendEvent(e bridge.Event) error {
-	_, err := s.append(record{Event: &e})
+	row, err := rowOf(e)
+	if err == nil {
+		_, err = s.append(record{Event: &row})
+	}
 	if err != nil {
 		return fmt.Errorf("spool event %s: %w", e.ID, err)
 	}

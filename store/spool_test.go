@@ -210,7 +210,9 @@ func TestSpoolSurvivesACutAtEveryByte(t *testing.T) {
 // journal makes the bytes of n events and says where each ends.
 func journal(t testing.TB, n int) (content []byte, ends []int) {
 	for i := range n {
-		framed, err := frame(record{Event: &bridge.Event{ID: fmt.Sprintf("e%d", i), Type: "call.created", Time: start}})
+		row, err := rowOf(bridge.Event{ID: fmt.Sprintf("e%d", i), Type: "call.created", Time: start})
+		must(t, err)
+		framed, err := frame(record{Event: &row})
 		must(t, err)
 		content = append(content, framed...)
 		ends = append(ends, len(content))
@@ -435,7 +437,9 @@ func BenchmarkPutBatchSQLite(b *testing.B) {
 		var batch Batch
 		for range batchRecords {
 			n++
-			batch.Events = append(batch.Events, event(n, "call.created"))
+			row, err := rowOf(event(n, "call.created"))
+			must(b, err)
+			batch.Events = append(batch.Events, row)
 		}
 		must(b, db.PutBatch(b.Context(), batch))
 	}
