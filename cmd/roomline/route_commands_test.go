@@ -101,7 +101,9 @@ func TestABadPlanChangesNothingAnywhere(t *testing.T) {
 		"body.holidays[0].dates[0]":    `{"holidays":[{"name":"a","dates":["tomorrow"]}]}`,
 		"body.trunks[0].codecs[0]":     `{"trunks":[{"name":"a","addresses":["192.0.2.9"],"codecs":["g722"]}]}`,
 	} {
-		var problem struct{ Errors []struct{ Location, Message string } }
+		var problem struct {
+			Errors []struct{ Location, Message string }
+		}
 		if status := h.ask("PUT", "/v1/plan?prune=true", body, &problem); status != http.StatusUnprocessableEntity || len(problem.Errors) != 1 || problem.Errors[0].Location != location {
 			t.Errorf("%s: status %d, %+v", location, status, problem)
 		}
