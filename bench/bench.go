@@ -34,6 +34,8 @@ type Options struct {
 	Binary      string        `help:"The gateway to measure; default: this program." type:"path"`
 	Profile     string        `help:"Write a CPU profile of the gateway to this file, if it offers one on its metrics address." type:"path"`
 
+	serve []string // further flags of the gateway
+
 	// Log gets progress and the summary; nil: nobody.
 	Log io.Writer `kong:"-"`
 }

@@ -76,8 +76,9 @@ func (g *gateway) start(binary string, o Options) error {
 		return err
 	}
 	g.sip, g.http, g.metrics = at(0), at(1), at(2)
-	g.cmd = exec.Command(binary, "serve", "--data", g.folder, "--sip", g.sip, "--http", g.http, "--metrics", g.metrics,
-		"--webrtc-udp", at(3), "--rtp-ports", fmt.Sprintf("%d-%d", low, low+4*o.Calls+99))
+	args := append([]string{"serve", "--data", g.folder, "--sip", g.sip, "--http", g.http, "--metrics", g.metrics,
+		"--webrtc-udp", at(3), "--rtp-ports", fmt.Sprintf("%d-%d", low, low+4*o.Calls+99)}, o.serve...)
+	g.cmd = exec.Command(binary, args...)
 	g.cmd.Env = append(childEnv(), "ROOMLINE_ADMIN_KEY="+g.key,
 		"ROOMLINE_OPUS_COMPLEXITY="+strconv.Itoa(o.Complexity), "ROOMLINE_OPUS_BITRATE="+strconv.Itoa(o.Bitrate), "ROOMLINE_DRAIN=1s")
 	g.cmd.Stdout, g.cmd.Stderr = g.output, g.output

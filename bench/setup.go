@@ -28,6 +28,7 @@ type SetupOptions struct {
 	Instances int           `help:"How many SIPp share the work: one invents losses above some 500 calls a second." default:"3"`
 	Binary    string        `help:"The gateway to measure; default: this program." type:"path"`
 	Profile   string        `help:"Write a CPU profile of the gateway to this file." type:"path"`
+	Serve     []string      `help:"A further setting of the gateway, such as --serve=--trace=0; may be repeated." placeholder:"FLAG"`
 
 	// Log gets progress and the summary; nil: nobody.
 	Log io.Writer `kong:"-"`
@@ -76,7 +77,7 @@ func RunSetup(ctx context.Context, o SetupOptions) (*SetupReport, error) {
 		return nil, errors.New("sipp is missing: apt-get install sip-tester")
 	}
 	at := int(float64(o.CPS)*(o.Hold.Seconds()+2)) + 500 // calls at once, with those that have just ended
-	g, err := startGateway(ctx, Options{Calls: min(at, 2000), Complexity: 5, Bitrate: 24000, Binary: o.Binary})
+	g, err := startGateway(ctx, Options{Calls: min(at, 2000), Complexity: 5, Bitrate: 24000, Binary: o.Binary, serve: o.Serve})
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,12 @@
 // (guard.go, check.go), sipgo's parser and transactions, requests.go, and the
 // goroutine of its Line, which runs one message after the other.
 //
+// A call's road through the files: inbound.go or outbound.go make its Line;
+// answer.go, early.go and prack.go or invite.go and ack.go bring it up; reinvite.go,
+// update.go and timer.go keep it; refer.go, notify.go, transfer.go, replaces.go and
+// info.go are what the peers do with it; bye.go and cancel.go end it. line.go is
+// the Line's goroutine, reach.go sends its requests.
+//
 // Goroutines, all waited for before [UA.Run] returns unless said otherwise:
 //   - per UDP socket one of sipgo's that reads, and up to eight retired ones that
 //     wait (see udpReader)

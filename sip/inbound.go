@@ -40,6 +40,17 @@ func (u *UA) firstOfItsKind(req *sipmsg.Request) bool {
 	return true
 }
 
+// turnedAway is why an INVITE becomes no call, with the response's further
+// header fields.
+type turnedAway struct {
+	bridge.Refusal
+	more []sipmsg.Header
+}
+
+func away(code int, cause bridge.Cause, words string, more ...sipmsg.Header) *turnedAway {
+	return &turnedAway{bridge.Refusal{SIPCode: code, Cause: cause, Reason: words}, more}
+}
+
 // newCall is the road of an INVITE outside any dialog: every check before
 // anything is allocated, then a Line.
 func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
@@ -49,65 +60,68 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		return
 	}
 	inv := inviteOf(req)
+	inv.Ticket = &bridge.Ticket{}
+	defer inv.Ticket.Drop()
+	no := u.readInvite(req, &inv)
+	if no == nil {
+		if !u.identify(req, tx, &inv) {
+			return // it was answered
+		}
+		no = u.welcome(req, &inv)
+	}
+	var l *Line
+	if no == nil {
+		l, no = u.prepare(req, tx, inv)
+	}
+	if no == nil && l != nil {
+		no = u.begun(l, req, inv)
+	}
+	if no != nil {
+		u.refuseInvite(req, tx, no.Refusal, no.more...)
+	}
+}
+
+// readInvite reads what else an INVITE says, and what forbids it whoever sent it.
+func (u *UA) readInvite(req *sipmsg.Request, inv *bridge.Invite) *turnedAway {
 	addNamed(inv.Headers, req, u.config.Plan().HeaderNames())
 	var f *fault
 	if inv.Hops, f = u.hopsOf(req, inv.To); f != nil {
-		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words})
-		return
+		return away(f.code, bridge.CauseSignalling, f.words)
 	}
 	if u.tooShort(req) {
-		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: 422, Cause: bridge.CauseSignalling, Reason: "the session interval is too small"}, u.minSE())
-		return
+		return away(422, bridge.CauseSignalling, "the session interval is too small", u.minSE())
 	}
-	inv.Ticket = &bridge.Ticket{}
-	defer inv.Ticket.Drop()
-	if !u.identify(req, tx, &inv) {
-		return
-	}
+	return nil
+}
+
+// welcome asks the bridge. Only who may call learns which calls there are to replace.
+func (u *UA) welcome(req *sipmsg.Request, inv *bridge.Invite) *turnedAway {
 	old, f := u.replacedBy(req)
 	if old != nil {
 		inv.Replaces = old
 	}
-	if r := u.admit(inv); r != nil {
-		u.refuseInvite(req, tx, *r)
+	if r := u.admit(*inv); r != nil {
 		if inv.Trunk == "" {
 			u.strike(inv.Source, inv.Transport, "a refused INVITE", false)
 		}
-		return
+		return &turnedAway{Refusal: *r}
 	}
-	if f != nil { // strangers do not learn which calls there are
-		u.refuseInvite(req, tx, bridge.Refusal{SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words})
-		return
+	if f != nil {
+		return away(f.code, bridge.CauseSignalling, f.words)
 	}
-	l, offer, refusal, more := u.prepare(req, inv)
-	if refusal != nil {
-		u.refuseInvite(req, tx, *refusal, more...)
-		return
-	}
-	l.uas = newServerInvite(req, tx)
-	l.uas.late = offer == nil
-	if offer != nil {
-		body, a, err := l.answerOffer(offer)
-		if err != nil {
-			l.discard()
-			r, more := mediaRefusal(err)
-			u.refuseInvite(req, tx, r, more)
-			return
-		}
-		l.uas.body, l.uas.agreed = body, a
-	}
-	if !tx.OnCancel(l.cancelled) {
-		l.discard() // cancelled already; sipgo has said 487
-		return
-	}
+	return nil
+}
+
+// begun starts a prepared Line and hands it over.
+func (u *UA) begun(l *Line, req *sipmsg.Request, inv bridge.Invite) *turnedAway {
 	l.log.Info("INVITE accepted for a decision", "source", inv.Source, "transport", inv.Transport)
 	if !l.start(func() { l.verify(req, inv, u.trunkOf(inv)) }) {
 		l.discard()
-		u.refuseInvite(req, tx, bridge.Refusal{Cause: bridge.CauseShutdown, Reason: "the gateway is stopping"})
-		return
+		return away(0, bridge.CauseShutdown, "the gateway is stopping")
 	}
 	u.streams.carries(inv.Transport, req.Source())
 	u.config.Incoming(inv, l)
+	return nil
 }
 
 func (u *UA) admit(inv bridge.Invite) *bridge.Refusal {
@@ -125,40 +139,61 @@ func (u *UA) admit(inv bridge.Invite) *bridge.Refusal {
 	return u.config.Admit(inv)
 }
 
-// prepare makes a Line for an INVITE and reads its offer; offer is nil when the
-// INVITE has none.
-func (u *UA) prepare(req *sipmsg.Request, inv bridge.Invite) (*Line, *sdp.Description, *bridge.Refusal, []sipmsg.Header) {
+// prepare makes a Line for an INVITE and settles its offer, if it has one. The
+// Line is nil without a reason when the INVITE was cancelled meanwhile.
+func (u *UA) prepare(req *sipmsg.Request, tx *sipmsg.ServerTx, inv bridge.Invite) (*Line, *turnedAway) {
 	body, f := sdpBody(req)
 	if f != nil {
-		return nil, nil, &bridge.Refusal{SIPCode: f.code, Cause: bridge.CauseIncompatible, Reason: f.words},
-			[]sipmsg.Header{sipmsg.NewHeader("Accept", "application/sdp")}
+		return nil, away(f.code, bridge.CauseIncompatible, f.words, sipmsg.NewHeader("Accept", "application/sdp"))
 	}
 	var offer *sdp.Description
 	if body != nil {
 		var err error
 		if offer, err = sdp.Parse(body); err != nil {
-			return nil, nil, &bridge.Refusal{SIPCode: 400, Cause: bridge.CauseIncompatible, Reason: err.Error()}, nil
+			return nil, away(400, bridge.CauseIncompatible, err.Error())
 		}
 	}
+	l, no := u.newInbound(req, inv)
+	if no != nil {
+		return nil, no
+	}
+	l.uas = newServerInvite(req, tx)
+	l.uas.late = offer == nil
+	if offer != nil {
+		var err error
+		if l.uas.body, l.uas.agreed, err = l.answerOffer(offer); err != nil {
+			l.discard()
+			r, more := mediaRefusal(err)
+			return nil, &turnedAway{r, []sipmsg.Header{more}}
+		}
+	}
+	if !tx.OnCancel(l.cancelled) {
+		l.discard() // sipgo has said 487
+		return nil, nil
+	}
+	return l, nil
+}
+
+// newInbound makes the Line with its media.
+func (u *UA) newInbound(req *sipmsg.Request, inv bridge.Invite) (*Line, *turnedAway) {
 	terms, err := u.termsOf(u.trunkOf(inv))
 	if err != nil {
-		return nil, nil, &bridge.Refusal{Cause: bridge.CauseInternal, Reason: err.Error()}, nil
+		return nil, away(0, bridge.CauseInternal, err.Error())
 	}
-	d := dialogOfInvite(req, u.tagFor(req))
-	l := u.newLine(d, true, u.log)
+	l := u.newLine(dialogOfInvite(req, u.tagFor(req)), true, u.log)
 	l.source = inv.Source.Addr()
-	var here *face
-	if here, err = u.arrived(req); err == nil {
+	here, err := u.arrived(req)
+	if err == nil {
 		l.dialog.Socket = here.addr
 		err = l.openMedia(inv.Source, terms)
 	}
 	if err != nil {
 		l.stop()
 		l.log.Error("no media for a call", "error", err)
-		return nil, nil, &bridge.Refusal{SIPCode: 503, Cause: bridge.CauseLimit, Reason: "no RTP port is free for this call"}, nil
+		return nil, away(503, bridge.CauseLimit, "no RTP port is free for this call")
 	}
 	l.dialog.Contact = l.contact(inv.To)
-	return l, offer, nil, nil
+	return l, nil
 }
 
 // discard undoes prepare for a Line that never started.

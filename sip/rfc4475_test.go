@@ -103,7 +103,7 @@ Each of the 49 SIP torture test messages of RFC 4475, sent over UDP to the gatew
 it believes, while a call is up; the call goes on unharmed. Strangers get no answer to anything but INVITE.
 
 Three that are well-formed are refused all the same: white space inside a Via's protocol (3.1.1.1), a NUL in a
-display name (3.1.1.2), and an INVITE without Max-Forwards (3.4.1). They are for parsers; no peer is known to send them.
+display name (3.1.1.2), and an INVITE without Max-Forwards (3.4.1). RFC 3261 allows the first two and the third is from before it; our parser takes none of them.
 
 The test ` + "`TestTheMessagesOfRFC4475`" + ` sends them and compares with this page.
 
