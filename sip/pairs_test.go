@@ -13,8 +13,8 @@ import (
 // while both bridges wish what comes to the dice.
 func TestTwoAgentsInAnyOrder(t *testing.T) {
 	n := *orders / 5
-	if testing.Short() {
-		n = 100
+	if testing.Short() || raceOn {
+		n = min(n, 100)
 	}
 	seen := map[string]int{}
 	for i := range n {

@@ -97,12 +97,12 @@ routes:
 		{"no common codec", "127.0.0.20", func(d *draft) { d.body = peerSDP("127.0.0.1", 0, "m=audio 40000 RTP/AVP 9 18\r\n") }, 488, bridge.CauseIncompatible, []string{"codec", "PCMU", "PCMA"}},
 		{"SRTP", "127.0.0.20", func(d *draft) {
 			d.body = peerSDP("127.0.0.1", 0, "m=audio 40000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0\r\n")
-		}, 488, bridge.CauseIncompatible, []string{"RTP/SAVP"}},
+		}, 488, bridge.CauseIncompatible, []string{"SRTP is off", "RTP/AVP", "srtp: optional"}},
 		{"a video call", "127.0.0.20", func(d *draft) {
 			d.body = peerSDP("127.0.0.1", 0, "m=video 40000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n")
 		}, 488, bridge.CauseIncompatible, []string{"audio"}},
 		{"a body that is no SDP", "127.0.0.20", func(d *draft) { d.extra = "Content-Type: text/plain\r\n"; d.body = "hello" }, 415, bridge.CauseIncompatible, []string{"application/sdp"}},
-		{"an extension that we lack", "127.0.0.20", func(d *draft) { d.extra = "Require: 100rel\r\n" }, 420, bridge.CauseSignalling, []string{"100rel"}},
+		{"an extension that we lack", "127.0.0.20", func(d *draft) { d.extra = "Require: resource-priority\r\n" }, 420, bridge.CauseSignalling, []string{"resource-priority"}},
 		{"no hops left", "127.0.0.20", func(d *draft) { d.extra = "hops" }, 483, bridge.CauseSignalling, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -246,7 +246,7 @@ func TestExamplesAreUnderstood(t *testing.T) {
 		}
 		for _, line := range strings.Split(strings.TrimRight(e.Examples(), "\n"), "\n") {
 			line, _, _ = strings.Cut(strings.ReplaceAll(line, " > ", " # "), " #")
-			args := strings.Fields(strings.TrimPrefix(strings.ReplaceAll(line, `"`, ""), "  roomline"))
+			args := shellWords(strings.TrimPrefix(line, "  roomline"))
 			var fresh commands
 			p, err := newParser(&fresh, args)
 			if err != nil {
@@ -258,4 +258,12 @@ func TestExamplesAreUnderstood(t *testing.T) {
 		}
 	}
 	walk(parser.Model.Node)
+}
+
+// shellWords splits a command line as a shell does, as far as our examples need it.
+func shellWords(line string) (args []string) {
+	for _, m := range regexp.MustCompile(`(?:[^\s'"]|'[^']*'|"[^"]*")+`).FindAllString(line, -1) {
+		args = append(args, strings.NewReplacer(`'`, "", `"`, "").Replace(m))
+	}
+	return args
 }

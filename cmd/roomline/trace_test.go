@@ -90,7 +90,7 @@ func TestCallersAreVerifiedBesideTheCall(t *testing.T) {
 		{"as the trunk says", "+15551230001;verstat=TN-Validation-Passed", "", "", 0},
 		{"nothing", "+15551230001", "", "", 0},
 	} {
-		a.Delay = c.delay
+		a.Delay.Store(int64(c.delay))
 		w := h.newPeer()
 		d := w.invite("15551230002", 40000)
 		if c.identity != "" {

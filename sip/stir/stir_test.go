@@ -121,7 +121,7 @@ func TestSlowServersDelayNobodyForLong(t *testing.T) {
 	a := stirtest.New(t)
 	key := stirtest.NewKey(t, elliptic.P256())
 	a.Issue("/signer", key.Public(), nil)
-	a.Delay = time.Minute
+	a.Delay.Store(int64(time.Minute))
 	v := verifierOf(a)
 	call := Call{Identity: []string{a.Token(key, nil)}, Orig: []string{"15551230001"}, Dest: []string{"15551230002"}}
 	for _, try := range []string{"first", "second"} {

@@ -34,7 +34,7 @@ type Authority struct {
 
 	Files map[string][]byte // what the server has, by path
 	Asked atomic.Int32      // how often it was asked
-	Delay time.Duration     // before it answers
+	Delay atomic.Int64      // before it answers, in nanoseconds
 	Now   time.Time         // when certificates and tokens are made
 }
 
@@ -75,7 +75,7 @@ func (a *Authority) template(name string, use x509.KeyUsage) *x509.Certificate {
 func (a *Authority) serve(w http.ResponseWriter, r *http.Request) {
 	a.Asked.Add(1)
 	select {
-	case <-time.After(a.Delay):
+	case <-time.After(time.Duration(a.Delay.Load())):
 	case <-r.Context().Done():
 		return
 	}
