@@ -29,7 +29,7 @@ var (
 func TestAnyOrderOfEventsLeavesNothingBehind(t *testing.T) {
 	n := *orders
 	if testing.Short() || raceOn {
-		n = min(n, 500)
+		n = min(n, 100)
 	}
 	seen := map[string]int{}
 	for i := range n {

@@ -14,7 +14,7 @@ import (
 func TestTwoAgentsInAnyOrder(t *testing.T) {
 	n := *orders / 5
 	if testing.Short() || raceOn {
-		n = min(n, 100)
+		n = min(n, 40)
 	}
 	seen := map[string]int{}
 	for i := range n {
