@@ -115,7 +115,7 @@ func (s *Spool) drain(ctx context.Context, to Sink) error {
 		if g == nil {
 			return nil
 		}
-		records, end, err := g.read(from, size, batchRecords)
+		records, end, err := s.take(g, from, size)
 		if err == nil {
 			err = s.handOver(ctx, to, records)
 		}
@@ -140,12 +140,24 @@ func (s *Spool) next() (g *segment, from, to int64) {
 	return nil, 0, 0
 }
 
+// take returns records from an offset on, out of memory if they are there.
+func (s *Spool) take(g *segment, from, to int64) (records []record, end int64, err error) {
+	s.mu.Lock()
+	records, end = g.remembered(batchRecords)
+	s.mu.Unlock()
+	if len(records) > 0 {
+		return records, end, nil
+	}
+	return g.read(from, to, batchRecords)
+}
+
 // arrived forgets records: a segment whose last one arrived is removed, or
 // emptied if it is the one that is written.
 func (s *Spool) arrived(g *segment, upTo int64, records int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.arrived = upTo
+	g.forget(upTo)
 	s.waiting -= records
 	last := s.segments[len(s.segments)-1]
 	for s.segments[0] != last && s.segments[0].arrived == s.segments[0].size {

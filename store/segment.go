@@ -91,6 +91,50 @@ type segment struct {
 	size    int64 // bytes of whole records
 	arrived int64 // bytes of records that the sink has
 	records int   // found when it was opened
+
+	recent []recentRecord // the oldest that have not arrived, if they were appended by us
+}
+
+// recentRecord is a record that need not be read back from the disk.
+type recentRecord struct {
+	record
+	from, end int64 // in the file
+}
+
+// recentMost bounds what a segment remembers while the database is away.
+const recentMost = 4096
+
+// remember keeps a record that was just appended, unless older ones wait on the
+// disk alone.
+func (g *segment) remember(r record, from int64) {
+	expected := g.arrived
+	if n := len(g.recent); n > 0 {
+		expected = g.recent[n-1].end
+	}
+	if from == expected && len(g.recent) < recentMost {
+		g.recent = append(g.recent, recentRecord{r, from, g.size})
+	}
+}
+
+// forget drops what has arrived.
+func (g *segment) forget(upTo int64) {
+	n := 0
+	for n < len(g.recent) && g.recent[n].end <= upTo {
+		n++
+	}
+	g.recent = slices.Delete(g.recent, 0, n)
+}
+
+// remembered returns the oldest records that have not arrived, up to most of
+// them, and where they end; none when they have to be read from the disk.
+func (g *segment) remembered(most int) (records []record, end int64) {
+	if len(g.recent) == 0 || g.recent[0].from != g.arrived {
+		return nil, 0
+	}
+	for _, r := range g.recent[:min(most, len(g.recent))] {
+		records, end = append(records, r.record), r.end
+	}
+	return records, end
 }
 
 // openSegment opens or makes a segment and cuts off what a crash left unfinished.
@@ -143,11 +187,13 @@ func (g *segment) repair(log *slog.Logger) error {
 }
 
 // append writes a record behind the others; on failure the file is as before.
-func (g *segment) append(framed []byte) error {
+func (g *segment) append(r record, framed []byte) error {
 	if _, err := g.file.WriteAt(framed, g.size); err != nil {
 		return errors.Join(err, g.file.Truncate(g.size))
 	}
+	from := g.size
 	g.size += int64(len(framed))
+	g.remember(r, from)
 	return nil
 }
 

@@ -168,7 +168,7 @@ func (s *Spool) append(r record) (position int64, err error) {
 			return 0, err
 		}
 	}
-	if err := s.segments[len(s.segments)-1].append(framed); err != nil {
+	if err := s.segments[len(s.segments)-1].append(r, framed); err != nil {
 		return 0, err
 	}
 	s.waiting++
