@@ -114,7 +114,7 @@ func (u *UA) welcome(req *sipmsg.Request, inv *bridge.Invite) *turnedAway {
 
 // begun starts a prepared Line and hands it over.
 func (u *UA) begun(l *Line, req *sipmsg.Request, inv bridge.Invite) *turnedAway {
-	l.log.Info("INVITE accepted for a decision", "source", inv.Source, "transport", inv.Transport)
+	l.log.Debug("INVITE accepted for a decision", "source", inv.Source, "transport", inv.Transport)
 	if !l.start(func() { l.verify(req, inv, u.trunkOf(inv)) }) {
 		l.discard()
 		return away(0, bridge.CauseShutdown, "the gateway is stopping")

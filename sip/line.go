@@ -213,7 +213,7 @@ func (l *Line) over(cause bridge.Cause, code int, reason string) {
 	}
 	l.events <- bridge.LineEvent{Kind: bridge.LineEnded, Cause: cause, SIPCode: code, Reason: reason, Contacts: l.contacts}
 	close(l.events)
-	l.log.Info("line ended", "cause", string(cause), "sip_code", code, "reason", reason)
+	l.log.Debug("line ended", "cause", string(cause), "sip_code", code, "reason", reason)
 }
 
 // Ring implements bridge.Line.

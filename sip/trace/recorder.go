@@ -4,13 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // Bounds on what waits to be written, and how long.
 const (
-	queueRoom = 8192 // messages; more are dropped and counted
+	queueRoom = 16384 // messages; more are dropped and counted
 	flushTime = 200 * time.Millisecond
 	largest   = 16 << 10 // bytes of one message that are kept
 )
@@ -26,9 +27,11 @@ type Config struct {
 // Recorder keeps messages. Its methods are safe for concurrent use.
 type Recorder struct {
 	c       Config
-	queue   chan entry
 	flush   chan chan struct{}
 	dropped atomic.Int64
+
+	mu    sync.Mutex
+	queue []entry // since the last beat: whoever records wakes nobody
 }
 
 // entry is a message on its way to the disk.
@@ -51,7 +54,7 @@ func New(c Config) (*Recorder, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	return &Recorder{c: c, queue: make(chan entry, queueRoom), flush: make(chan chan struct{})}, nil
+	return &Recorder{c: c, flush: make(chan chan struct{})}, nil
 }
 
 // Record keeps a copy of the message; it does not keep m.Raw and does not
@@ -62,11 +65,13 @@ func (r *Recorder) Record(m Message) {
 		return
 	}
 	m.Raw = append([]byte(nil), m.Raw[:min(len(m.Raw), largest)]...)
-	select {
-	case r.queue <- entry{m, id}:
-	default:
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) >= queueRoom {
 		r.dropped.Add(1)
+		return
 	}
+	r.queue = append(r.queue, entry{m, id})
 }
 
 // Dropped counts the messages that came faster than they could be written.
@@ -81,10 +86,8 @@ func (r *Recorder) Run(ctx context.Context) error {
 	w.tidy(time.Now())
 	for {
 		select {
-		case e := <-r.queue:
-			w.write(e)
-		case now := <-beat.C:
-			w.flush(now)
+		case <-beat.C:
+			r.drain(w)
 		case done := <-r.flush:
 			r.drain(w)
 			close(done)
@@ -97,15 +100,14 @@ func (r *Recorder) Run(ctx context.Context) error {
 
 // drain writes what waits.
 func (r *Recorder) drain(w *writer) {
-	for {
-		select {
-		case e := <-r.queue:
-			w.write(e)
-		default:
-			w.flush(time.Now())
-			return
-		}
+	r.mu.Lock()
+	waiting := r.queue
+	r.queue = make([]entry, 0, len(waiting))
+	r.mu.Unlock()
+	for _, e := range waiting {
+		w.write(e)
 	}
+	w.flush(time.Now())
 }
 
 // settle waits until what was recorded before can be read.
