@@ -36,6 +36,7 @@ long:
 	$(GO) test -count=1 -timeout 60m -tags long -run 'Soak' ./cmd/roomline
 	./scripts/fuzz 30s
 	$(GO) run ./cmd/roomline bench --calls 50
+	$(GO) run ./cmd/roomline bench setup --cps 500 --duration 20s
 
 fuzz:
 	./scripts/fuzz 60s
