@@ -178,7 +178,8 @@ func TestSilentCallEndsWithItsOwnCause(t *testing.T) {
 			t.Errorf("CDR %+v", cdr)
 		}
 	}
-	if calls := h.exchange.Calls(); len(calls) != 1 || calls[0].State != bridge.StateHeld {
-		t.Errorf("the held call: %+v", calls)
-	}
+	h.until("only the held call is left", func() bool {
+		calls := h.exchange.Calls()
+		return len(calls) == 1 && calls[0].State == bridge.StateHeld
+	})
 }
