@@ -209,11 +209,11 @@ func (w *sipPeer) reply(m sipMessage, status, toTag, extra, body string) {
 
 // draft is a request of a sipPeer.
 type draft struct {
-	method, user, uri      string
-	branch, callID, from   string
-	toTag, extra, body     string
-	cseq                   int
-	gateway, contact, kind string
+	method, user, uri    string
+	branch, callID, from string
+	toTag, extra, body   string
+	cseq                 int
+	gateway              string
 }
 
 // invite is a sound INVITE for a room, to be changed.
