@@ -29,7 +29,9 @@ const rowsPerInsert = 16
 // PutBatch writes a batch in one transaction; what is there already stays as it
 // is. An error that is ErrRejected says that trying again cannot help.
 func (s *Store) PutBatch(ctx context.Context, b Batch) error {
-	err := s.transact(ctx, func(tx *sql.Tx) error {
+	ready := s.prepare(ctx)
+	err := s.transact(ctx, func(plain *sql.Tx) error {
+		tx := prepared{plain, ready}
 		for cdrs := range slices.Chunk(b.CDRs, rowsPerInsert) {
 			if err := putCDRs(ctx, tx, cdrs); err != nil {
 				return fmt.Errorf("write CDRs: %w", err)

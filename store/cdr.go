@@ -18,6 +18,9 @@ func (s *Store) PutCDR(ctx context.Context, c bridge.CDR) error {
 	return s.PutBatch(ctx, Batch{CDRs: []bridge.CDR{c}})
 }
 
+var cdrInsert = newInsert(`INSERT INTO cdrs
+	(id, created_at, direction, caller, called, room, trunk, cause, parent_id, body)`, 10, "ON CONFLICT (id) DO NOTHING")
+
 func putCDRs(ctx context.Context, db queryer, cdrs []bridge.CDR) error {
 	var args []any
 	for _, c := range cdrs {
@@ -29,9 +32,7 @@ func putCDRs(ctx context.Context, db queryer, cdrs []bridge.CDR) error {
 		args = append(args, clean(c.ID), stamp(c.CreatedAt), string(c.Direction), clean(c.From), clean(c.To),
 			clean(c.Room), clean(c.Trunk), clean(string(c.Cause)), clean(c.ParentID), text)
 	}
-	_, err := db.ExecContext(ctx, insert(`INSERT INTO cdrs
-		(id, created_at, direction, caller, called, room, trunk, cause, parent_id, body)`,
-		10, len(cdrs), "ON CONFLICT (id) DO NOTHING"), args...)
+	_, err := db.ExecContext(ctx, cdrInsert.text(len(cdrs)), args...)
 	return err
 }
 

@@ -56,7 +56,9 @@ func (s *Store) PutEvents(ctx context.Context, events []bridge.Event) error {
 	return s.PutBatch(ctx, Batch{Events: rows})
 }
 
-func putEvents(ctx context.Context, tx *sql.Tx, events []EventRow) error {
+var eventInsert = newInsert("INSERT INTO events (id, at, type, call_id, room, body)", 6, "ON CONFLICT (id) DO NOTHING RETURNING id")
+
+func putEvents(ctx context.Context, tx queryer, events []EventRow) error {
 	byID, fresh := map[string]EventRow{}, []EventRow{}
 	for some := range slices.Chunk(events, rowsPerInsert) {
 		var args []any
@@ -64,8 +66,7 @@ func putEvents(ctx context.Context, tx *sql.Tx, events []EventRow) error {
 			byID[clean(e.ID)] = e
 			args = append(args, clean(e.ID), stamp(e.Time), clean(e.Type), clean(e.CallID), clean(e.Room), string(e.Body))
 		}
-		ids, err := collect(ctx, tx, scanText, insert(`INSERT INTO events (id, at, type, call_id, room, body)`,
-			6, len(some), "ON CONFLICT (id) DO NOTHING RETURNING id"), args...)
+		ids, err := collect(ctx, tx, scanText, eventInsert.text(len(some)), args...)
 		if err != nil {
 			return err
 		}

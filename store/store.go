@@ -17,6 +17,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -32,6 +33,9 @@ type Store struct {
 	engine string
 	write  *sql.DB // SQLite: one connection, for there is one writer
 	read   *sql.DB // PostgreSQL: the same as write
+
+	preparing sync.Mutex
+	ready     map[string]*sql.Stmt // see prepare; complete once it is given out
 }
 
 // Engine is "sqlite" or "postgres".
