@@ -91,7 +91,8 @@ func (s *Store) Prune(ctx context.Context, now, eventsBefore time.Time) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM deliveries WHERE state <> 'pending' AND next_at < $1", stamp(eventsBefore)); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "DELETE FROM events WHERE at < $1", stamp(eventsBefore))
+		// The ids of events begin with their time, in nanoseconds.
+		_, err := tx.ExecContext(ctx, "DELETE FROM events WHERE id < $1", fmt.Sprintf("%016x", eventsBefore.UnixNano()))
 		return err
 	})
 }

@@ -167,7 +167,12 @@ func testPrune(t *testing.T, s *Store, _ func() *Store) {
 	ctx := t.Context()
 	_, err := s.PutWebhook(ctx, Webhook{URL: "https://example.com/"})
 	must(t, err)
-	must(t, s.PutEvents(ctx, []bridge.Event{event(1, "a"), event(2, "b"), event(100000, "c")}))
+	timed := func(i int, kind string) bridge.Event { // with an id as the bridge makes them
+		e := event(i, kind)
+		e.ID = fmt.Sprintf("%016xabcd", e.Time.UnixNano())
+		return e
+	}
+	must(t, s.PutEvents(ctx, []bridge.Event{timed(1, "a"), timed(2, "b"), timed(100000, "c")}))
 	claimed, err := s.ClaimDeliveries(ctx, start.Add(time.Second), time.Minute, 1)
 	must(t, err)
 	must(t, s.DeliveryDone(ctx, claimed[0]))

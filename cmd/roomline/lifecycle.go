@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/roomline/roomline/api"
 )
@@ -42,6 +43,7 @@ func (g *gateway) run(ctx context.Context, ready chan<- struct{}) error {
 	tracing := g.stage(ctx, "trace", g.runTraces)
 	records := g.stage(ctx, "spool", func(ctx context.Context) error { return g.spool.Run(ctx, g.store) })
 	hooks := g.stage(ctx, "webhooks", g.api.Run)
+	pruning := g.stage(ctx, "prune", g.prune)
 	planning := g.stage(ctx, "plans", g.plans.run)
 	calls := g.stage(ctx, "calls", func(ctx context.Context) error { g.exchange.Run(ctx); return nil })
 	pages := g.stage(ctx, "http", g.serveHTTP)
@@ -57,7 +59,7 @@ func (g *gateway) run(ctx context.Context, ready chan<- struct{}) error {
 	case <-ctx.Done():
 	}
 	g.shutDown()
-	for _, s := range []*stage{calls, signalling, pages, planning, tracing, hooks, records} {
+	for _, s := range []*stage{calls, signalling, pages, planning, pruning, tracing, hooks, records} {
 		s.stop(failed)
 	}
 	if errors.Is(failed, syscall.EADDRINUSE) {
@@ -73,6 +75,29 @@ func (g *gateway) runTraces(ctx context.Context) error {
 		return nil
 	}
 	return g.traces.Run(ctx)
+}
+
+// pruneEvery is how often the database is rid of what has expired.
+const pruneEvery = time.Hour
+
+// prune deletes old events and what else has expired, until ctx ends.
+func (g *gateway) prune(ctx context.Context) error {
+	keep, err := g.s.eventTime()
+	if err != nil {
+		return err
+	}
+	ticker := time.NewTicker(pruneEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-ticker.C:
+			if err := g.store.Prune(ctx, now, now.Add(-keep)); err != nil && ctx.Err() == nil {
+				g.log.Warn("old events could not be deleted; they are tried again in an hour", "error", err)
+			}
+		}
+	}
 }
 
 // shutDown lets live calls go on for a while.

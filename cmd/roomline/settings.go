@@ -49,6 +49,7 @@ type settings struct {
 	MediaTimeout   string `env:"ROOMLINE_MEDIA_TIMEOUT" default:"30s" help:"RTP silence that ends a call; 0 for never."`
 	Trace          string `env:"ROOMLINE_TRACE" default:"24h" help:"How long the SIP messages of calls are kept, secrets masked; 0 for not at all."`
 	TraceSize      int    `env:"ROOMLINE_TRACE_SIZE" default:"512" placeholder:"MB" help:"How much room they may take; the oldest go first."`
+	KeepEvents     string `env:"ROOMLINE_KEEP_EVENTS" default:"720h" help:"How long events stay in the database; call records stay for ever."`
 	STIRCA         string `name:"stir-ca" env:"ROOMLINE_STIR_CA" placeholder:"FILE" help:"Certificate authorities that may vouch for callers' numbers (STIR/SHAKEN), PEM; default: nothing is verified."`
 	Drain          string `env:"ROOMLINE_DRAIN" default:"30s" help:"How long a stopping gateway lets its calls go on."`
 
@@ -110,6 +111,9 @@ func (s *settings) Validate() error {
 	if _, err := s.traceTime(); err != nil {
 		return err
 	}
+	if _, err := s.eventTime(); err != nil {
+		return err
+	}
 	if s.TraceSize < 1 {
 		return fmt.Errorf("--trace-size %d: expected 1 or more MB", s.TraceSize)
 	}
@@ -135,6 +139,15 @@ func (s *settings) traceTime() (time.Duration, error) {
 	d, err := time.ParseDuration(s.Trace)
 	if err != nil || d < 0 {
 		return 0, fmt.Errorf("--trace %q: expected a duration such as 24h, or 0 for none", s.Trace)
+	}
+	return d, nil
+}
+
+// eventTime reads --keep-events.
+func (s *settings) eventTime() (time.Duration, error) {
+	d, err := time.ParseDuration(s.KeepEvents)
+	if err != nil || d < time.Hour {
+		return 0, fmt.Errorf("--keep-events %q: expected a duration of 1h or more, such as 720h", s.KeepEvents)
 	}
 	return d, nil
 }
