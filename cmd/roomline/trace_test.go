@@ -51,9 +51,9 @@ func TestTheMessagesOfACallAreKept(t *testing.T) {
 	}
 	h.until("the refused call's messages can be read", func() bool {
 		h.ask("GET", "/v1/trace?sip_call_id="+url.QueryEscape(refused.callID), nil, &trace)
-		return len(trace.Items) >= 3
+		return len(trace.Items) >= 4 && trace.Items[len(trace.Items)-1].Label == "ACK"
 	})
-	if first, last := trace.Items[0], trace.Items[len(trace.Items)-1]; first.Label != "INVITE with SDP" || last.Label != "ACK" || !strings.Contains(first.Message, refused.callID) {
+	if first := trace.Items[0]; first.Label != "INVITE with SDP" || !strings.Contains(first.Message, refused.callID) {
 		t.Errorf("%+v", trace.Items)
 	}
 	if status := h.ask("GET", "/v1/calls/call_none/trace", nil, nil); status != http.StatusNotFound {
