@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,11 +23,28 @@ type baresipPhone struct {
 	addr, dir string
 }
 
+// baresipPort finds a loopback port whose next one is free too: baresip takes
+// that for TLS, whether it is asked to or not.
+func baresipPort() (addr string, err error) {
+	for range 20 {
+		if addr, err = freePort(); err != nil {
+			return "", err
+		}
+		ap := netip.MustParseAddrPort(addr)
+		l, busy := net.Listen("tcp", netip.AddrPortFrom(ap.Addr(), ap.Port()+1).String())
+		if busy == nil {
+			l.Close()
+			return addr, nil
+		}
+	}
+	return "", errors.New("no two free ports in a row on 127.0.0.1")
+}
+
 // more are modules, like opus.so, commands, like /dial URI, and lines of its
 // configuration.
 func startBaresip(t *testing.T, freqHz, levelDB float64, account string, more ...string) *baresipPhone {
 	t.Helper()
-	addr, err := freePort()
+	addr, err := baresipPort()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,7 @@ type caller struct {
 
 func startBaresipSpeaking(t *testing.T, pcm []int16, target string) *caller {
 	t.Helper()
-	addr, err := freePort()
+	addr, err := baresipPort()
 	if err != nil {
 		t.Fatal(err)
 	}
