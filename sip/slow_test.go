@@ -152,8 +152,8 @@ func TestFailedHandshakesLeaveNothing(t *testing.T) {
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for range 400 {
-		if b.openStreams() == 0 && runtime.NumGoroutine() <= before {
+	for range 1000 { // the UA's own work may hold a goroutine or two at any moment; a leak would hold 25
+		if b.openStreams() == 0 && runtime.NumGoroutine() <= before+3 {
 			return
 		}
 		<-tick.C
