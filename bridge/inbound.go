@@ -56,7 +56,7 @@ func (c *Call) verify(t dialplan.Target) step {
 		case what == over:
 			return nil
 		case what == timeUp:
-			return c.end(CauseForbidden, "trunk "+c.trunk.Name+" requires a verified caller, and the call brings no Identity that says who calls")
+			return c.end(CauseForbidden, "trunk "+c.trunk.Name+" requires a verified caller, and this one could not be verified in time")
 		case e.Kind != LineVerified:
 		case strings.HasPrefix(e.Verstat, "TN-Validation-Passed"):
 			return c.incoming(t)

@@ -1,6 +1,8 @@
 package sip
 
 import (
+	"slices"
+	"sync"
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
@@ -87,13 +89,9 @@ func (l *Line) refuseFork(res *sipmsg.Response) {
 	}
 	ack.SetBody(nil)
 	l.ua.besides(d, func(to target) { l.ua.sendAck(ack, to, &d) })
-	if _, seen := l.refused[d.RemoteTag]; seen || len(l.refused) >= 16 {
+	if !l.refused.first(d.RemoteTag) {
 		return // its BYE is on the way
 	}
-	if l.refused == nil {
-		l.refused = map[string]time.Time{}
-	}
-	l.refused[d.RemoteTag] = time.Now()
 	bye, err := d.request(sipmsg.BYE, max(d.LocalSeq, res.CSeq().SeqNo)+1)
 	if err != nil {
 		return
@@ -101,4 +99,25 @@ func (l *Line) refuseFork(res *sipmsg.Response) {
 	bye.AppendHeader(reasonField(bridge.CauseNormal, bridge.AnsweredElsewhere))
 	bye.SetBody(nil)
 	l.ua.besides(d, func(to target) { l.ua.sendAlone(bye, to, &d) })
+}
+
+// forkTags are the forks that were refused. They answer whenever they like: on
+// several goroutines at once when the Line has gone.
+type forkTags struct {
+	mu   sync.Mutex
+	tags []string
+}
+
+// mostForks bounds how many forks of one call are hung up.
+const mostForks = 16
+
+// first says whether a fork is to be hung up: once each.
+func (f *forkTags) first(tag string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.tags) >= mostForks || slices.Contains(f.tags, tag) {
+		return false
+	}
+	f.tags = append(f.tags, tag)
+	return true
 }

@@ -81,10 +81,10 @@ type Line struct {
 	byeCause  bridge.Cause // of the BYE that waits for an ACK
 	byeReason string
 
-	hint    string               // outbound: what a refusal most likely means; to be read after the last event
-	dial    *dialling            // outbound: what is left to try
-	ack     *sentAck             // outbound: our last one
-	refused map[string]time.Time // forks that answered too late, by tag
+	hint    string    // outbound: what a refusal most likely means; to be read after the last event
+	dial    *dialling // outbound: what is left to try
+	ack     *sentAck  // outbound: our last one
+	refused forkTags  // forks that answered too late
 	auth    credentials
 	errands []errand // what waits for the peer's address, in order
 }
