@@ -40,10 +40,11 @@ type Source struct {
 
 	listened bool // keys are looked for in its sound; guarded by Exchange.mu
 
-	fan    atomic.Pointer[fanout]
-	heard  atomic.Int64 // when the last packet came, Unix nanoseconds
-	behind atomic.Bool  // packets wait behind a gap: the beat looks after them
-	level  level
+	fan     atomic.Pointer[fanout]
+	heard   atomic.Int64 // when the last packet came, Unix nanoseconds
+	behind  atomic.Bool  // packets wait behind a gap: the beat looks after them
+	level   level
+	hearing hearing // counted by decode (heard, recovered, concealed on the direct road) and playout (concealed there, buffer)
 
 	mu      sync.Mutex // one packet at a time; taken before any Sink.mu
 	order   *rtp.Reorder

@@ -1,0 +1,32 @@
+package bridge
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/roomline/roomline/media"
+)
+
+// Hearing is what became of a source's sound on its way to those who listen.
+// Where nobody needs it decoded, nothing is counted.
+type Hearing struct {
+	Heard     time.Duration // decoded, with what was recovered and concealed
+	Recovered time.Duration // of it, had from redundancy: in-band FEC or RED
+	Concealed time.Duration // of it, made up
+	Buffer    time.Duration // how long sound waits in the jitter buffer at present; 0: it goes straight on
+}
+
+// hearing counts for Hearing, in ticks of 8 kHz. Packets and the beat write it, anybody reads it.
+type hearing struct {
+	heard, recovered, concealed, buffer atomic.Int64
+}
+
+func (h *hearing) read() Hearing {
+	length := func(ticks *atomic.Int64) time.Duration {
+		return time.Duration(ticks.Load()) * time.Second / media.NarrowbandHz
+	}
+	return Hearing{Heard: length(&h.heard), Recovered: length(&h.recovered), Concealed: length(&h.concealed), Buffer: length(&h.buffer)}
+}
+
+// Hearing returns what became of the source's sound so far.
+func (s *Source) Hearing() Hearing { return s.hearing.read() }
