@@ -42,7 +42,7 @@ func (s OpusSettings) check() (OpusSettings, error) {
 }
 
 // engine is an implementation of Opus, with the pools of its idle state by
-// sampling rate. The state is large (gopus: 200 KB for each direction).
+// sampling rate. The state is large (gopus: 160 to 200 KB for each direction).
 type engine struct {
 	name       string
 	newEncoder func(rateHz int) (engineEncoder, error)
@@ -56,8 +56,8 @@ type engineEncoder interface {
 	configure(s OpusSettings) error // every setting; redundancy is off
 	setLoss(percent int) error      // 0 switches redundancy off
 	encode(pcm []int16, out []byte) (int, error)
-	// reset makes a used one behave exactly as a new one, or reports that it
-	// cannot, and then it is thrown away.
+	// reset makes a used one as good as a new one, with no trace of what it heard,
+	// or reports that it cannot, and then it is thrown away.
 	reset() bool
 }
 

@@ -81,16 +81,6 @@ func TestEnginesEncodeAlike(t *testing.T) {
 	}
 }
 
-// bestSNR compares a decoded signal with its original at the best delay.
-func bestSNR(pcm, heard []int16) float64 {
-	best := -100.0
-	for delay := range 120 {
-		n := min(len(pcm), len(heard)-delay)
-		best = max(best, snrDB(pcm[:n], heard[delay:delay+n]))
-	}
-	return best
-}
-
 func TestEnginesRecoverAndConcealAlike(t *testing.T) {
 	e := encoderOf(t, &libopusEngine, 8000, DefaultOpus())
 	e.SetLoss(20)

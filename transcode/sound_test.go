@@ -82,6 +82,16 @@ func snrDB(want, got []int16) float64 {
 	return 10 * math.Log10((signal+1)/(noise+1e-3))
 }
 
+// bestSNR compares a decoded signal with its original at the best delay.
+func bestSNR(pcm, heard []int16) float64 {
+	best := -100.0
+	for delay := range 120 {
+		n := min(len(pcm), len(heard)-delay)
+		best = max(best, snrDB(pcm[:n], heard[delay:delay+n]))
+	}
+	return best
+}
+
 func openDecoder(t testing.TB, codec media.Codec, rateHz int) Decoder {
 	t.Helper()
 	d, err := NewDecoder(codec, rateHz)

@@ -179,3 +179,21 @@ func BenchmarkOpusDecode(b *testing.B) {
 		}
 	})
 }
+
+// A call's encoder, from its pool and made anew.
+func BenchmarkOpusOpen(b *testing.B) {
+	b.Run(Engine()+"/pooled", func(b *testing.B) {
+		defer cpu(b)()
+		for b.Loop() {
+			openEncoder(b, media.Opus, 8000, DefaultOpus()).Close()
+		}
+	})
+	b.Run(Engine()+"/new", func(b *testing.B) {
+		defer cpu(b)()
+		for b.Loop() {
+			if _, err := opusEngine.newEncoder(8000); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
