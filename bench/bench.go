@@ -1,8 +1,8 @@
 // Package bench measures what a gateway adds: processor time per call, delay,
 // loss and memory, over the road that real calls take. It starts the gateway as
 // a child process on loopback, places calls with our own SIP user agent, brings
-// one WebRTC peer into each room, lets both sides speak, and weighs the child
-// alone. Beside it stand the codec alone and a relay alone.
+// one WebRTC peer or another phone into each room, lets both sides speak, and
+// weighs the child alone. Beside it stand the codec alone and a relay alone.
 //
 // It judges nothing: a slow machine gets a report like any other. It does not
 // measure the load generator, except to say when that was too busy for its
@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/roomline/roomline/media"
 )
 
 // Options say what is measured. The tags are those of the command line.
@@ -26,11 +28,11 @@ type Options struct {
 	CPS         float64       `name:"cps" help:"Calls placed per second." default:"10"`
 	Duration    time.Duration `help:"Length of the measured window, after all calls are up." default:"20s"`
 	Settle      time.Duration `help:"Wait between the last answer and the window." default:"4s"`
-	Room        string        `help:"Who is in each room besides the caller: a browser (one WebSocket peer), whip (a WHIP and a WHEP peer), phone (a second SIP call), none." enum:"browser,whip,phone,none" default:"browser"`
+	Room        string        `help:"Who is in each room besides the caller: a browser (one WebSocket peer), whip (a WHIP and a WHEP peer), phone (a second SIP call in PCMU), trunk (a second SIP call in Opus over plain RTP), none." enum:"browser,whip,phone,trunk,none" default:"browser"`
 	Complexity  int           `help:"Opus complexity asked of the gateway, 0 to 10." default:"5"`
 	Bitrate     int           `help:"Opus bitrate asked of the gateway, in bit/s." default:"24000"`
-	RoomBitrate int           `help:"Opus bitrate that the browser sends, in bit/s." default:"32000"`
-	RoomRate    int           `help:"Sampling rate in Hz that the browser encodes at; 0 does as browsers do: what the gateway asks for by maxplaybackrate, else 48000." default:"0"`
+	RoomBitrate int           `help:"Opus bitrate that the browser or the trunk sends, in bit/s; 0: 32000 from browsers, from a trunk as much as is asked of the gateway." default:"0"`
+	RoomRate    int           `help:"Sampling rate in Hz that the browser or the trunk encodes at. 0: browsers do what the gateway asks for by maxplaybackrate, else 48000; a trunk 8000, as another gateway between telephones." default:"0"`
 	Binary      string        `help:"The gateway to measure; default: this program." type:"path"`
 	Profile     string        `help:"Write a CPU profile of the gateway to this file, if it offers one on its metrics address." type:"path"`
 
@@ -48,11 +50,14 @@ func (o Options) check() (Options, error) {
 	if o.Bitrate == 0 {
 		o.Bitrate = 24000
 	}
-	if o.RoomBitrate == 0 {
-		o.RoomBitrate = 32000
-	}
 	if o.Room == "" {
 		o.Room = roomBrowser
+	}
+	if o.RoomBitrate == 0 {
+		o.RoomBitrate = 32000
+		if o.Room == roomTrunk {
+			o.RoomBitrate = o.Bitrate
+		}
 	}
 	if o.Log == nil {
 		o.Log = io.Discard
@@ -75,8 +80,18 @@ const (
 	roomBrowser = "browser"
 	roomWHIP    = "whip"
 	roomPhone   = "phone"
+	roomTrunk   = "trunk"
 	roomNone    = "none"
 )
+
+// heardInRoom is the codec of what the caller's sound becomes; who is alone
+// hears nothing.
+func (o Options) heardInRoom() media.Codec {
+	if o.Room == roomPhone || o.Room == roomNone {
+		return media.PCMU
+	}
+	return media.Opus
+}
 
 // Run measures and reports. It fails when the gateway does not start or no call
 // is answered, never because figures are bad. Linux only, as it reads /proc.

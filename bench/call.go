@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -14,7 +15,7 @@ import (
 type call struct {
 	name     string
 	line     bridge.Line
-	other    bridge.Line // the second phone, if that is who is there
+	other    bridge.Line // the second phone or the Opus trunk, if that is who is there
 	browser  *browser
 	up, down *lane // phone to room, room to phone
 	setup    time.Duration
@@ -73,36 +74,17 @@ func (l *load) setUp(ctx context.Context, c *call, i int) (err error) {
 	if err != nil {
 		return err
 	}
-	heardInRoom := media.Opus
-	if l.options.Room == roomPhone || l.options.Room == roomNone {
-		heardInRoom = media.PCMU
-	}
-	if c.up, err = newLane(phone, i*37, heardInRoom, room); err != nil {
+	if c.up, err = newLane(phone, i*37, l.options.heardInRoom(), room); err != nil {
 		return err
 	}
 	begin := time.Now()
-	if c.line, err = l.phones.dial(ctx, c.name, c.name); err != nil {
+	if c.line, err = l.phones.dial(ctx, c.name, c.name, media.PCMU); err != nil {
 		return err
 	}
 	c.setup = time.Since(begin)
-	back := phone
-	switch l.options.Room {
-	case roomPhone:
-		if c.other, err = l.phones.dial(ctx, c.name, c.name+"-b"); err != nil {
-			return err
-		}
-		c.other.Media().Receive(c.up.arrived, nil)
-	case roomBrowser, roomWHIP:
-		if c.browser, err = l.gateway.join(ctx, l.options.Room, c.name, c.up.arrived); err != nil {
-			return err
-		}
-		rate := c.browser.rateHz
-		if l.options.RoomRate != 0 {
-			rate = l.options.RoomRate
-		}
-		if back, err = l.sounds.get(media.Opus, rate, l.options.RoomBitrate); err != nil {
-			return err
-		}
+	back, err := l.bring(ctx, c)
+	if err != nil {
+		return err
 	}
 	if c.down, err = newLane(back, i*53, media.PCMU, room); err != nil {
 		return err
@@ -110,6 +92,26 @@ func (l *load) setUp(ctx context.Context, c *call, i int) (err error) {
 	c.line.Media().Receive(c.down.arrived, nil)
 	c.since = time.Now()
 	return nil
+}
+
+// bring lets somebody into the call's room, who hears what c.up expects, and
+// returns what they will say.
+func (l *load) bring(ctx context.Context, c *call) (says *sound, err error) {
+	o := l.options
+	switch o.Room {
+	case roomPhone, roomTrunk:
+		if c.other, err = l.phones.dial(ctx, c.name, c.name+"-b", c.up.heard); err != nil {
+			return nil, err
+		}
+		c.other.Media().Receive(c.up.arrived, nil)
+		return l.sounds.get(c.up.heard, cmp.Or(o.RoomRate, media.NarrowbandHz), o.RoomBitrate)
+	case roomBrowser, roomWHIP:
+		if c.browser, err = l.gateway.join(ctx, o.Room, c.name, c.up.arrived); err != nil {
+			return nil, err
+		}
+		return l.sounds.get(media.Opus, cmp.Or(o.RoomRate, c.browser.rateHz), o.RoomBitrate)
+	}
+	return c.up.sound, nil // nobody will say it
 }
 
 // speak lets both sides talk from now on.

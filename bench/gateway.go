@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -78,6 +79,13 @@ func (g *gateway) start(binary string, o Options) error {
 	g.sip, g.http, g.metrics = at(0), at(1), at(2)
 	args := append([]string{"serve", "--data", g.folder, "--sip", g.sip, "--http", g.http, "--metrics", g.metrics,
 		"--webrtc-udp", at(3), "--rtp-ports", fmt.Sprintf("%d-%d", low, low+4*o.Calls+99)}, o.serve...)
+	if o.Room == roomTrunk {
+		plan := filepath.Join(g.folder, "bench.yaml")
+		if err := os.WriteFile(plan, []byte(trunkPlan), 0o600); err != nil {
+			return err
+		}
+		args = append(args, "--config", plan)
+	}
 	g.cmd = exec.Command(binary, args...)
 	g.cmd.Env = append(childEnv(), "ROOMLINE_ADMIN_KEY="+g.key,
 		"ROOMLINE_OPUS_COMPLEXITY="+strconv.Itoa(o.Complexity), "ROOMLINE_OPUS_BITRATE="+strconv.Itoa(o.Bitrate), "ROOMLINE_DRAIN=1s")
@@ -91,6 +99,9 @@ func (g *gateway) start(binary string, o Options) error {
 	}()
 	return nil
 }
+
+// trunkPlan lets calls speak Opus; without a trunk that says so they speak G.711.
+const trunkPlan = "trunks:\n  - {name: bench, addresses: [127.0.0.1], codecs: [opus, PCMU]}\n"
 
 // childEnv is this process's environment without settings of the gateway.
 func childEnv() []string {

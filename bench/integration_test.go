@@ -29,7 +29,7 @@ func TestRealGateway(t *testing.T) {
 		t.Skip("starts gateways")
 	}
 	binary := gatewayBinary(t)
-	for _, room := range []string{roomBrowser, roomWHIP, roomPhone, roomNone} {
+	for _, room := range []string{roomBrowser, roomWHIP, roomPhone, roomTrunk, roomNone} {
 		t.Run(room, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -47,7 +47,7 @@ func TestRealGateway(t *testing.T) {
 			if room == roomNone {
 				return
 			}
-			look := map[string]float64{roomBrowser: 6.5, roomWHIP: 6.5, roomPhone: 0}[room]
+			look := map[string]float64{roomBrowser: 6.5, roomWHIP: 6.5, roomTrunk: 6.5}[room]
 			checkDirection(t, "phone to room", r.PhoneToRoom, look)
 			checkDirection(t, "room to phone", r.RoomToPhone, 0)
 		})

@@ -198,14 +198,14 @@ func (r *Report) judge(calls []*call) {
 
 // engineHeard notes what Opus was heard and sent.
 func (r *Report) engineHeard(c *call) {
-	if c.browser == nil {
+	if c.down.sound.codec != media.Opus {
 		return
 	}
 	if n := len(c.up.got); n > 0 {
 		r.BitrateHeard = c.up.bytes * 8 * 50 / n
 	}
 	r.RoomBitrate, r.RoomRate = c.down.sound.bitrate, c.down.sound.rateHz
-	r.browser = c.down.sound
+	r.toDecode = c.down.sound
 }
 
 // direction gathers the findings of one way over all calls.
@@ -241,8 +241,8 @@ func (d *direction) report(to *Direction) {
 
 // opusOrDefault is the sound to weigh the decoder with.
 func (r *Report) opusOrDefault(o Options) (*sound, error) {
-	if r.browser != nil {
-		return r.browser, nil
+	if r.toDecode != nil {
+		return r.toDecode, nil
 	}
 	rate := o.RoomRate
 	if rate == 0 {

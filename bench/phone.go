@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -34,8 +33,8 @@ func startPhones(ctx context.Context, server string, calls int) (*phones, error)
 		return nil, err
 	}
 	ua, err := sip.New(sip.Config{
-		Addrs: []string{"127.0.0.1:0"}, Ports: ports, Codecs: []media.Codec{media.PCMU},
-		UserAgent: "roomline bench", Log: slog.New(slog.DiscardHandler), Listen: listenPrompt,
+		Addrs: []string{"127.0.0.1:0"}, Ports: ports,
+		UserAgent: "roomline bench", Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, err
@@ -58,19 +57,6 @@ func startPhones(ctx context.Context, server string, calls int) (*phones, error)
 	}
 }
 
-// promptConn keeps RTP sessions from reading it by the shared poller, which saves
-// processor time by looking once in a millisecond: here that would be counted
-// as the gateway's delay. Each socket is read by a goroutine of its own.
-type promptConn struct{ *net.UDPConn }
-
-func listenPrompt(ctx context.Context, network, address string) (net.PacketConn, error) {
-	conn, err := media.ListenUDP(ctx, network, address)
-	if udp, ok := conn.(*net.UDPConn); ok && err == nil {
-		return promptConn{udp}, nil
-	}
-	return conn, err
-}
-
 // close hangs up what is still up and waits.
 func (p *phones) close() {
 	p.stop()
@@ -80,15 +66,16 @@ func (p *phones) close() {
 // answerTimeout is how long a call may ring.
 const answerTimeout = 20 * time.Second
 
-// dial calls a room and waits for the answer.
-func (p *phones) dial(ctx context.Context, room, caller string) (bridge.Line, error) {
+// dial calls a room in a codec and waits for the answer.
+func (p *phones) dial(ctx context.Context, room, caller string, codec media.Codec) (bridge.Line, error) {
 	server, err := netip.ParseAddrPort(p.server)
 	if err != nil {
 		return nil, err
 	}
 	line, err := p.ua.Dial(bridge.DialSpec{
-		CallID:      caller,
-		Trunk:       dialplan.Trunk{Name: "bench", Outbound: &dialplan.Outbound{Servers: []string{p.server}}},
+		CallID: caller,
+		Trunk: dialplan.Trunk{Name: "bench", Outbound: &dialplan.Outbound{Servers: []string{p.server}},
+			Codecs: []string{codec.String()}},
 		To:          "sip:" + room + "@" + server.String(),
 		From:        caller,
 		RingTimeout: answerTimeout,

@@ -14,36 +14,15 @@ import (
 // clockTick is USER_HZ, which is 100 on every Linux that Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// processCPU returns utime + stime of a process.
+// processCPU returns the processor time of a process, with its threads that
+// have ended: clock_getcpuclockid(3), which counts nanoseconds where /proc counts ticks.
 func processCPU(pid int) (time.Duration, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
+	const sched = 2 // CPUCLOCK_SCHED of the kernel
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|sched), &t); err != nil {
 		return 0, fmt.Errorf("read the processor time of the child: %w", err)
 	}
-	return parseStat(string(raw))
-}
-
-// parseStat reads fields 14 and 15 of proc(5)'s stat. The second field is a
-// name in brackets, which may hold anything.
-func parseStat(stat string) (time.Duration, error) {
-	_, rest, ok := cutLast(stat, ")")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 13 {
-		return 0, fmt.Errorf("unexpected /proc stat line %q", stat)
-	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("unexpected /proc stat line %q", stat)
-	}
-	return time.Duration(user+system) * clockTick, nil
-}
-
-func cutLast(s, sep string) (before, after string, ok bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
+	return time.Duration(t.Nano()), nil
 }
 
 // processRSS returns the resident memory of a process in bytes.

@@ -9,18 +9,6 @@ import (
 	"time"
 )
 
-func TestParseStat(t *testing.T) {
-	got, err := parseStat("4711 (a (b) c) S 1 4711 4711 0 -1 4194560 1 2 3 4 250 50 7 8 20 0 9 0 100 1 1")
-	if err != nil || got != 3*time.Second {
-		t.Errorf("%v, %v", got, err)
-	}
-	for _, bad := range []string{"", "1 (a) S 1", "1 (a) S 1 2 3 4 5 6 7 8 9 10 x y"} {
-		if _, err := parseStat(bad); err == nil {
-			t.Errorf("%q was read", bad)
-		}
-	}
-}
-
 func TestParseUDPErrors(t *testing.T) {
 	snmp := "Tcp: a b\nTcp: 1 2\nUdp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors\nUdp: 9 8 7 6 5 4\nUdpLite: x\n"
 	if got := parseUDPErrors(snmp); got != 5 {
@@ -44,7 +32,7 @@ func TestProcessorTimeOfThisProcessGrows(t *testing.T) {
 	for start := threadCPU(); threadCPU()-start < 50*time.Millisecond; {
 	}
 	after, err := processCPU(os.Getpid())
-	if err != nil || after-before < 20*time.Millisecond {
+	if err != nil || after-before < 50*time.Millisecond {
 		t.Errorf("%v, %v", after-before, err)
 	}
 	if rss, err := processRSS(os.Getpid()); err != nil || rss < 1<<20 {

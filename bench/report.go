@@ -21,8 +21,8 @@ type Report struct {
 	Complexity   int     `json:"complexity"`
 	Bitrate      int     `json:"bitrate"`       // asked of the gateway
 	BitrateHeard int     `json:"bitrate_heard"` // of Opus payloads that came from it
-	RoomBitrate  int     `json:"room_bitrate"`  // of Opus payloads that the browsers sent
-	RoomRate     int     `json:"room_rate"`     // Hz that they encoded at
+	RoomBitrate  int     `json:"room_bitrate"`  // of Opus payloads that came from the rooms
+	RoomRate     int     `json:"room_rate"`     // Hz that those were encoded at
 
 	CPU         CPU       `json:"cpu_ms_per_call_second"`
 	PhoneToRoom Direction `json:"phone_to_room"`
@@ -34,7 +34,7 @@ type Report struct {
 	Notes       []string  `json:"notes,omitempty"` // what to know before quoting a figure
 
 	from, to time.Time // the window
-	browser  *sound    // what the browsers sent, if there were any
+	toDecode *sound    // the Opus that came from the rooms, if any did
 }
 
 // Calls counts how the calls were set up.
@@ -57,7 +57,7 @@ type CPU struct {
 	Cores    float64 `json:"cores_busy"`      // of the whole gateway in the window
 	Idle     float64 `json:"cores_busy_idle"` // without a call
 	EncodeUS float64 `json:"encode_us_per_frame"`
-	DecodeUS float64 `json:"decode_us_per_frame"` // of the browsers' packets
+	DecodeUS float64 `json:"decode_us_per_frame"` // of the rooms' packets
 }
 
 // Direction is one way through the gateway. Added is from the write of a packet
@@ -193,7 +193,7 @@ func (r *Report) Summary(w io.Writer) {
 	c := r.CPU
 	fmt.Fprintf(w, "\n%d of %d calls answered (set-up p50 %.0f ms, p99 %.0f ms), measured for %.0f s; in each room: %s\n",
 		r.Calls.Answered, r.Calls.Asked, r.Calls.SetupMS.P50, r.Calls.SetupMS.P99, r.WindowS, r.Room)
-	fmt.Fprintf(w, "engine %s, complexity %d, %d bit/s asked, %d sent by the gateway; browsers send %d bit/s encoded at %d Hz\n",
+	fmt.Fprintf(w, "engine %s, complexity %d, %d bit/s asked, %d sent by the gateway; rooms send %d bit/s encoded at %d Hz\n",
 		r.Engine, r.Complexity, r.Bitrate, r.BitrateHeard, r.RoomBitrate, r.RoomRate)
 	fmt.Fprintf(w, "\n  CPU per call-second   %6.2f ms   = codec alone %.2f + relay alone %.2f + the rest %.2f   (%.2f processors busy)\n",
 		c.Gateway, c.Codec, c.Relay, c.Overhead, c.Cores)
