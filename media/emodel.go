@@ -26,19 +26,36 @@ func EModel(codec Codec, lossPercent float64, burstR float64, oneWayDelay time.D
 	return r, opinionScore(r)
 }
 
-// lossImpairment is Ie-eff, equation 7-29.
+// lossImpairment is Ie-eff, equation 7-29. BurstR has its range from table 3.
 func lossImpairment(codec Codec, percent, burstR float64) float64 {
-	impairment, robustness := 0.0, 25.1 // G.711 with concealment, which our decoders always do: ITU-T G.113 appendix I
-	if codec == Opus {
-		// Narrowband Opus at 11 kbit/s CBR and random loss, as measured by Alahmadi,
-		// Pocta and Melvin (2021): Ie 2.03, Bpl 15.95. Higher rates are not worse.
-		impairment, robustness = 2, 16
-	}
-	if burstR < 1 {
-		burstR = 1
-	}
+	impairment, robustness := codec.impairment()
+	burstR = max(1, min(8, burstR))
 	percent = max(0, min(100, percent))
 	return impairment + (95-impairment)*percent/(percent/burstR+robustness)
+}
+
+// impairment returns Ie and Bpl.
+func (c Codec) impairment() (impairment, robustness float64) {
+	if c == Opus {
+		// Narrowband Opus at 11 kbit/s CBR and random loss, as measured by Alahmadi,
+		// Pocta and Melvin (2021): Ie 2.03, Bpl 15.95. Higher rates are not worse.
+		return 2, 16
+	}
+	// G.711 with concealment, which our decoders always do: ITU-T G.113 appendix I.
+	// G.722 has no row on the narrowband scale. It is not worse than G.711 on it,
+	// and is concealed alike.
+	return 0, 25.1
+}
+
+// lookAhead is how much the encoder waits for beyond the packet.
+func (c Codec) lookAhead() time.Duration {
+	switch c {
+	case Opus:
+		return 6500 * time.Microsecond // RFC 6716 section 4.2.5 with 5 ms, and 1.5 ms of its filters
+	case G722:
+		return 1375 * time.Microsecond // 22 samples of its filter bank, ITU-T G.722 section 1
+	}
+	return 0
 }
 
 // delayImpairment is Id = Idte + Idle + Idd, section 7.4, with Ta = T = Tr/2.

@@ -113,7 +113,7 @@ func echoDelays(c *net.UDPConn, start time.Time) (ms []float64) {
 		}
 		if n >= headerSize+8 {
 			left := time.Duration(binary.BigEndian.Uint64(b[headerSize:]))
-			ms = append(ms, milliseconds(time.Since(start)-left))
+			ms = append(ms, media.Milliseconds(time.Since(start)-left))
 		}
 	}
 }

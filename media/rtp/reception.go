@@ -1,6 +1,10 @@
 package rtp
 
-import "time"
+import (
+	"time"
+
+	"github.com/roomline/roomline/media"
+)
 
 // Limits of RFC 3550 appendix A.1.
 const (
@@ -23,6 +27,8 @@ type reception struct {
 	total       uint64 // received in all streams
 
 	expectedBefore, receivedBefore uint32 // at the last report
+
+	losses media.Losses // their pattern, in all streams
 
 	jitter  float64 // in seconds, RFC 3550 A.8
 	transit uint32  // of the last packet, in units of rateHz
@@ -63,6 +69,7 @@ func (r *reception) add(h header) arrival {
 	}
 	r.received++
 	r.total++
+	r.losses.Add(h.sequence)
 	return usual
 }
 
@@ -92,6 +99,8 @@ func (r *reception) begin(h header) {
 	r.expectedBefore, r.receivedBefore = 0, 0
 	r.rateHz = 0
 	r.total++
+	r.losses.Restart()
+	r.losses.Add(h.sequence)
 }
 
 // time updates the jitter by the distance between RTP time and arrival.

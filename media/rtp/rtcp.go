@@ -183,7 +183,10 @@ func (s *Session) hearBlocks(reports []pionrtcp.ReceptionReport, now time.Time) 
 		if r.SSRC != s.ssrc {
 			continue
 		}
-		s.out.remoteLoss = float64(r.FractionLost) * 100 / 256
+		s.out.heard, s.out.remoteLoss = true, float64(r.FractionLost)*100/256
+		if jitter := time.Duration(r.Jitter) * time.Second; s.out.rateHz > 0 && jitter < time.Duration(10*s.out.rateHz)*time.Second {
+			s.out.remoteJitter = jitter / time.Duration(s.out.rateHz) // 10 s and more are no jitter
+		}
 		if r.LastSenderReport == 0 {
 			continue
 		}

@@ -17,8 +17,11 @@ type outbound struct {
 	rateHz          int    // of timestamp; 0: nothing was sent yet
 	reported        uint64 // packets at the last report
 
-	roundTrip  time.Duration
-	remoteLoss float64 // percent
+	// What the peer's last report said.
+	heard        bool // one has come
+	roundTrip    time.Duration
+	remoteLoss   float64 // percent
+	remoteJitter time.Duration
 }
 
 // WritePacket sends one packet, see [media.Writer]. Packets are dropped

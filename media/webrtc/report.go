@@ -79,7 +79,8 @@ func (p *Peer) tracks() (outs []*OutTrack, ins []*InTrack) {
 	return outs, ins
 }
 
-// Quality sums up all audio of this Peer, both ways.
+// Quality sums up all audio of this Peer, both ways; of its streams towards the
+// browser the worst one counts.
 func (p *Peer) Quality() media.Quality {
 	var q media.Quality
 	outs, ins := p.tracks()
@@ -93,12 +94,8 @@ func (p *Peer) Quality() media.Quality {
 			t.addQuality(&q)
 		}
 	}
-	if expected := q.PacketsReceived + q.PacketsLost; expected > 0 {
-		q.LossPercent = float64(q.PacketsLost) * 100 / float64(expected)
-	}
-	q.JitterMS = float64(q.Jitter) / float64(time.Millisecond)
-	q.R, q.MOS = media.EModel(audioCodec(ins), max(q.LossPercent, q.RemoteLoss), 1,
-		time.Duration(q.RoundTripMS/2*float64(time.Millisecond))+q.Jitter)
+	q.Codec, q.Packet = audioCodec(ins), media.FrameDuration
+	q.Rate()
 	return q
 }
 
@@ -117,6 +114,7 @@ func (t *InTrack) addQuality(q *media.Quality) {
 	q.PacketsReceived += t.received.packets
 	q.PacketsLost += t.received.lost()
 	q.Discarded += t.received.discarded
+	q.Pattern = q.Pattern.Plus(t.received.losses.Pattern())
 	if rate := t.received.clockRate; rate > 0 {
 		q.Jitter = max(q.Jitter, time.Duration(t.received.jitter*float64(time.Second)/float64(rate)))
 	}
@@ -126,6 +124,8 @@ func (t *OutTrack) addQuality(q *media.Quality) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	q.PacketsSent += t.sent.total
+	q.Reported = q.Reported || t.sent.heard
 	q.RemoteLoss = max(q.RemoteLoss, t.sent.loss)
-	q.RoundTripMS = max(q.RoundTripMS, float64(t.sent.roundTrip)/float64(time.Millisecond))
+	q.RemoteJitterMS = max(q.RemoteJitterMS, media.Milliseconds(t.sent.jitter))
+	q.RoundTripMS = max(q.RoundTripMS, media.Milliseconds(t.sent.roundTrip))
 }

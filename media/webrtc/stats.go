@@ -19,6 +19,7 @@ type sentStats struct {
 	lastAt          time.Time
 	clockRate       uint32
 
+	heard     bool    // a report has come
 	loss      float64 // percent, of the last report
 	jitter    time.Duration
 	roundTrip time.Duration
@@ -51,7 +52,7 @@ func (s *sentStats) report(ssrc uint32, now time.Time) *rtcp.SenderReport {
 
 // reported takes in what the other side says about our stream.
 func (s *sentStats) reported(r rtcp.ReceptionReport, codec media.Codec, now time.Time) {
-	s.loss = float64(r.FractionLost) * 100 / 256
+	s.heard, s.loss = true, float64(r.FractionLost)*100/256
 	if rate := codec.ClockRate(); rate > 0 {
 		s.jitter = time.Duration(r.Jitter) * time.Second / time.Duration(rate)
 	}
@@ -75,6 +76,7 @@ type receivedStats struct {
 	packets   uint64
 	discarded uint64
 	transit   int64
+	losses    media.Losses
 	jitter    float64 // in clock units
 	epoch     time.Time
 
@@ -92,6 +94,7 @@ func (s *receivedStats) ourSSRC() uint32 {
 
 func (s *receivedStats) add(seq uint16, timestamp uint32, now time.Time) {
 	s.packets++
+	s.losses.Add(seq)
 	if !s.started {
 		s.started, s.epoch = true, now
 		s.first = 1<<16 | uint32(seq) // one cycle up, so that a late packet cannot go below 0
