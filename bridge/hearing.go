@@ -28,5 +28,25 @@ func (h *hearing) read() Hearing {
 	return Hearing{Heard: length(&h.heard), Recovered: length(&h.recovered), Concealed: length(&h.concealed), Buffer: length(&h.buffer)}
 }
 
+// hear counts sound on its way from the decoder.
+func (h *hearing) hear(ticks int, how origin) {
+	h.heard.Add(int64(ticks))
+	switch how {
+	case recovered:
+		h.recovered.Add(int64(ticks))
+	case concealed:
+		h.concealed.Add(int64(ticks))
+	}
+}
+
+// origin is where sound comes from.
+type origin uint8
+
+const (
+	received  origin = iota
+	recovered        // from redundancy
+	concealed        // made up
+)
+
 // Hearing returns what became of the source's sound so far.
 func (s *Source) Hearing() Hearing { return s.hearing.read() }

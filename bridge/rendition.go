@@ -38,7 +38,7 @@ func (r *rendition) push(s *Source, d *sound) {
 		return
 	}
 	if r.codec == media.Opus {
-		if d.made { // browsers conceal better themselves: the gap stays a gap
+		if d.origin != received { // browsers conceal better themselves: the gap stays a gap
 			return
 		}
 		r.pushOpus(s, d)
@@ -63,7 +63,7 @@ func (r *rendition) feeds(s *Source, k *Sink) bool {
 
 // follow keeps the encoders of G.722 streams in step with what passes untouched.
 func (r *rendition) follow(s *Source, d *sound) {
-	if r.codec != media.G722 || s.decodes != media.G722 || d.made {
+	if r.codec != media.G722 || s.decodes != media.G722 || d.origin != received {
 		return
 	}
 	for _, k := range r.sinks {

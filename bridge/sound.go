@@ -28,9 +28,9 @@ func rateOf(c media.Codec, wide bool) int {
 type sound struct {
 	pcm    []int16
 	rateHz int
-	at     int64 // position on the source's timeline, in ticks
-	lost   int   // packets missing before it
-	made   bool  // made up for a lost packet
+	at     int64  // position on the source's timeline, in ticks
+	lost   int    // packets missing before it
+	origin origin // received, or made to stand in for a lost packet
 	marker bool
 
 	other []int16 // the same at the other rate, once somebody has asked for it
