@@ -259,11 +259,18 @@ func (c *Call) recode() {
 // silent measures the leg, and reports whether its RTP has stopped for too long.
 func (c *Call) silent(now time.Time) bool {
 	m := c.line.Media()
-	q := m.Quality()
-	c.seat.SetQuality(q)
-	c.note(func(r *CallRecord) { r.Quality = &q })
+	c.measure(now)
 	return c.x.MediaTimeout > 0 && c.Record().State == StateActive && m.Params().Receive &&
 		now.Sub(m.LastReceived()) > c.x.MediaTimeout
+}
+
+// measure notes how the leg's sound travels.
+func (c *Call) measure(now time.Time) {
+	q := c.line.Media().Quality()
+	if c.seat != nil {
+		q = c.seat.SetQuality(q, now)
+	}
+	c.note(func(r *CallRecord) { r.Quality = &q })
 }
 
 // key takes a key that the phone pressed, however it came, and reports whether

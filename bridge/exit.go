@@ -50,10 +50,8 @@ func (c *Call) vanish() {
 
 // leave takes the media out of the room and ends the Line.
 func (c *Call) leave() {
-	m := c.line.Media()
-	if m != nil {
-		q := m.Quality()
-		c.note(func(r *CallRecord) { r.Quality = &q })
+	if m := c.line.Media(); m != nil {
+		c.measure(time.Now())
 		m.Receive(nil, nil)
 	}
 	c.stand()

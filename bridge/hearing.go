@@ -16,6 +16,11 @@ type Hearing struct {
 	Buffer    time.Duration // how long sound waits in the jitter buffer at present; 0: it goes straight on
 }
 
+// plus adds what became of another source of the same leg.
+func (h Hearing) plus(other Hearing) Hearing {
+	return Hearing{h.Heard + other.Heard, h.Recovered + other.Recovered, h.Concealed + other.Concealed, max(h.Buffer, other.Buffer)}
+}
+
 // hearing counts for Hearing, in ticks of 8 kHz. Packets and the beat write it, anybody reads it.
 type hearing struct {
 	heard, recovered, concealed, buffer atomic.Int64

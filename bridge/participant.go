@@ -46,6 +46,8 @@ type Participant struct {
 	sinks    []*Sink // listening
 	forwards []*Sink
 
+	heard       Hearing // of tracks that have ended; guarded by Exchange.mu
+	meter       meter
 	quality     atomic.Pointer[media.Quality]
 	wasSpeaking bool // the beat's alone
 }
@@ -203,6 +205,8 @@ func (p *Participant) unpublish(s *Source) {
 			return
 		}
 		p.sources = slices.Delete(slices.Clone(p.sources), i, i+1)
+		p.heard = p.heard.plus(s.Hearing())
+		p.heard.Buffer = 0
 		s.fan.Store(&fanout{})
 		p.room.rewireLocked()
 		c.event("track.ended", p.room, p, map[string]any{"track": s.id, "kind": kindOf(s.Codec())})

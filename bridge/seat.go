@@ -26,8 +26,43 @@ func (p *Participant) set(f func()) {
 	})
 }
 
-// SetQuality stores how well the participant's media travels.
-func (p *Participant) SetQuality(q media.Quality) { p.quality.Store(&q) }
+// SetQuality takes how the participant's packets travel, adds what became of their
+// sound here and in the time before, and keeps and returns it. It is called every
+// second or two; when the leg's class changes it emits participant.quality with
+// class, was, and the figures of the last seconds.
+func (p *Participant) SetQuality(q media.Quality, now time.Time) media.Quality {
+	h := p.hearing()
+	q.HeardMS, q.RecoveredMS = media.Milliseconds(h.Heard), media.Milliseconds(h.Recovered)
+	q.ConcealedMS, q.BufferMS = media.Milliseconds(h.Concealed), media.Milliseconds(h.Buffer)
+	q.Rate()
+	turn := p.meter.take(&q, now)
+	p.quality.Store(&q)
+	if turn != nil {
+		p.x.change(func(c *change) {
+			if p.left {
+				return
+			}
+			c.event("participant.quality", p.room, p, map[string]any{"class": turn.to, "was": turn.from, "quality": turn.point})
+		})
+	}
+	return q
+}
+
+// hearing sums up all audio that the participant has published.
+func (p *Participant) hearing() Hearing {
+	x := p.x
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	sum := p.heard
+	for _, s := range p.sources {
+		sum = sum.plus(s.Hearing())
+	}
+	return sum
+}
+
+// QualityHistory returns how the participant's sound has travelled, a point for
+// every five seconds, oldest first, of the last 20 minutes.
+func (p *Participant) QualityHistory() []media.QualityPoint { return p.meter.history() }
 
 func (p *Participant) remoteLoss() float64 {
 	if q := p.quality.Load(); q != nil {

@@ -178,7 +178,7 @@ func (b *browser) lookAtState() {
 // refresh is done every few seconds: fresh levels, fresh figures, and ICE
 // restarts for those who need one.
 func (b *browser) refresh() {
-	b.seat.SetQuality(b.peer.Quality())
+	b.seat.SetQuality(b.peer.Quality(), time.Now())
 	b.lookAtState()
 	if b.wire != nil && lost(b.state) && time.Since(b.stateAt) > b.srv.cfg.Timeouts.Restart &&
 		time.Since(b.askedICE) > 2*b.srv.cfg.Timeouts.Restart {

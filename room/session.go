@@ -134,7 +134,7 @@ func (x *session) run() {
 		case <-x.changed:
 			x.takeRefusals() // logged already: HTTP has nobody left to tell
 		case <-refresh.C:
-			x.seat.SetQuality(x.peer.Quality())
+			x.seat.SetQuality(x.peer.Quality(), time.Now())
 		case <-x.kicked:
 			return
 		case <-x.srv.quit:
