@@ -23,30 +23,34 @@ const (
 	widest = 2 // 16 kHz
 )
 
-// concealment hides the lost packets of one stream. It repeats the last pitch
-// period, then the last two and three lest it buzz, fades out, and cross-fades
-// into the packet that ends the loss. The zero value is ready for 8 kHz.
-type concealment struct {
-	wide    bool                       // the stream has 16 kHz
+// Concealer hides what one stream of sound lacks. It repeats the last pitch
+// period, then the last two and three lest it buzz, fades out within 60 ms, and
+// cross-fades into the sound that ends the loss. The zero value is ready for
+// 8 kHz. It allocates nothing; one goroutine uses it at a time.
+type Concealer struct {
+	Wide    bool                       // the stream has 16 kHz; set before the first sound
 	history [widest * historyLen]int16 // what was played last, oldest first
 	round   repetition
 	lost    int // samples played since the loss began; 0 while nothing is lost
 }
 
 // times is the stream's rate in units of 8 kHz.
-func (c *concealment) times() int {
-	if c.wide {
+func (c *Concealer) times() int {
+	if c.Wide {
 		return 2
 	}
 	return 1
 }
 
 // past is the part of history in use.
-func (c *concealment) past() []int16 { return c.history[:c.times()*historyLen] }
+func (c *Concealer) past() []int16 { return c.history[:c.times()*historyLen] }
 
-// heard takes a decoded packet: it mends the seam when a loss ends here, and
-// remembers the sound.
-func (c *concealment) heard(pcm []int16) {
+// Losing reports whether the last sound was made up.
+func (c *Concealer) Losing() bool { return c.lost > 0 }
+
+// Heard takes sound that is there: it mends the seam, in pcm itself, when a loss
+// ends here, and remembers the sound.
+func (c *Concealer) Heard(pcm []int16) {
 	if c.lost > 0 {
 		c.resume(pcm)
 		c.lost = 0
@@ -54,8 +58,8 @@ func (c *concealment) heard(pcm []int16) {
 	c.remember(pcm)
 }
 
-// fill continues the sound over all of pcm.
-func (c *concealment) fill(pcm []int16) {
+// Fill continues the sound over all of pcm.
+func (c *Concealer) Fill(pcm []int16) {
 	if c.lost == 0 {
 		c.round.begin(c.past(), c.times())
 	}
@@ -64,7 +68,7 @@ func (c *concealment) fill(pcm []int16) {
 }
 
 // continuation plays on from where the loss stands.
-func (c *concealment) continuation(pcm []int16) {
+func (c *Concealer) continuation(pcm []int16) {
 	for i := range pcm {
 		pcm[i] = 0
 		if c.lost < fadeEnd*c.times() {
@@ -75,7 +79,7 @@ func (c *concealment) continuation(pcm []int16) {
 }
 
 // resume cross-fades from the continuation into the packet that came.
-func (c *concealment) resume(pcm []int16) {
+func (c *Concealer) resume(pcm []int16) {
 	n := min(max(c.lost*2/5, minResume*c.times()), maxResume*c.times(), len(pcm))
 	var tail [widest * maxResume]int16
 	c.continuation(tail[:n])
@@ -85,7 +89,7 @@ func (c *concealment) resume(pcm []int16) {
 	}
 }
 
-func (c *concealment) remember(pcm []int16) {
+func (c *Concealer) remember(pcm []int16) {
 	past := c.past()
 	if len(pcm) >= len(past) {
 		copy(past, pcm[len(pcm)-len(past):])
@@ -113,7 +117,7 @@ type repetition struct {
 func (r *repetition) begin(history []int16, times int) {
 	r.length = copy(r.history[:], history)
 	r.seam, r.decay = seamLen*times, 1-2.0/float32(seamLen*times)
-	r.pitch = pitchOf(history, times)
+	r.pitch, _ = Pitch(history, times, minPitch*times, maxPitch*times)
 	r.periods = 1
 	r.at = r.length - r.pitch
 	r.step = float32(history[r.length-1]) - float32(history[r.length-1-r.pitch])
@@ -135,34 +139,42 @@ func (r *repetition) next() float32 {
 	return sample
 }
 
-// pitchOf returns the lag at which the end of the history repeats itself best:
-// every second lag at 8 kHz on every second sample first, then the neighbours of
-// the best.
-func pitchOf(history []int16, times int) int {
-	var sound [widest * historyLen]float32
-	for i, v := range history {
+// Pitch looks for the lag, least to most samples, at which the end of past
+// repeats itself best, and says how alike the two are: 0 to 1, the square of
+// their correlation. past holds at least 20 ms and most samples, at most 47 ms;
+// times is its rate in units of 8 kHz. It tries every second lag at 8 kHz on every
+// second sample first, then the neighbours of the best.
+func Pitch(past []int16, times, least, most int) (lag int, likeness float32) {
+	var room [widest * historyLen]float32
+	sound := room[:len(past)]
+	for i, v := range past {
 		sound[i] = float32(v)
 	}
-	past := sound[:len(history)]
-	best, bestScore := maxPitch*times, float32(0)
-	for lag := minPitch * times; lag <= maxPitch*times; lag += 2 * times {
-		if s := likeness(past, lag, pitchWindow*times, 2*times); s > bestScore {
-			best, bestScore = lag, s
+	window := pitchWindow * times
+	best, score := most, float32(0)
+	for lag := least; lag <= most; lag += 2 * times {
+		if s := correlation(sound, lag, window, 2*times); s > score {
+			best, score = lag, s
 		}
 	}
 	coarse, reach := best, 2*times-1
-	bestScore = 0
-	for lag := max(coarse-reach, minPitch*times); lag <= min(coarse+reach, maxPitch*times); lag++ {
-		if s := likeness(past, lag, pitchWindow*times, times); s > bestScore {
-			best, bestScore = lag, s
+	score = 0
+	for lag := max(coarse-reach, least); lag <= min(coarse+reach, most); lag++ {
+		if s := correlation(sound, lag, window, times); s > score {
+			best, score = lag, s
 		}
 	}
-	return best
+	energy := float32(1)
+	for i := len(sound) - window; i < len(sound); i += times {
+		energy += sound[i] * sound[i]
+	}
+	return best, min(score/energy, 1)
 }
 
-// likeness is the normalised correlation, squared, of the sound's last window of
-// samples with those lag earlier, looking at every stride-th; 0 for opposites.
-func likeness(sound []float32, lag, window, stride int) float32 {
+// correlation compares the sound's last window of samples with those lag earlier,
+// looking at every stride-th: the square of the correlation times the energy of
+// the window; 0 for opposites.
+func correlation(sound []float32, lag, window, stride int) float32 {
 	var cross, energy float32
 	for i := len(sound) - window; i < len(sound); i += stride {
 		then := sound[i-lag]

@@ -36,7 +36,7 @@ func makeLaw(name string, encode func(int16) uint8, decode func(uint8) int16) la
 
 type g711Decoder struct {
 	law     *law
-	conceal concealment
+	conceal Concealer
 	closed  bool
 }
 
@@ -54,7 +54,7 @@ func (d *g711Decoder) Decode(payload []byte, pcm []int16) (int, error) {
 	for i, code := range payload {
 		pcm[i] = expand[code]
 	}
-	d.conceal.heard(pcm)
+	d.conceal.Heard(pcm)
 	return len(pcm), nil
 }
 
@@ -65,7 +65,7 @@ func (d *g711Decoder) Conceal(pcm []int16) (int, error) {
 	if d.closed {
 		return 0, ErrClosed
 	}
-	d.conceal.fill(pcm)
+	d.conceal.Fill(pcm)
 	return len(pcm), nil
 }
 

@@ -120,12 +120,12 @@ func (e *g722Encoder) Close() { e.closed = true }
 type g722Decoder struct {
 	bands   [2]band
 	line    g722Line
-	conceal concealment
+	conceal Concealer
 	closed  bool
 }
 
 func newG722Decoder() *g722Decoder {
-	return &g722Decoder{bands: newBands(), conceal: concealment{wide: true}}
+	return &g722Decoder{bands: newBands(), conceal: Concealer{Wide: true}}
 }
 
 func (d *g722Decoder) Decode(payload []byte, pcm []int16) (int, error) {
@@ -145,7 +145,7 @@ func (d *g722Decoder) Decode(payload []byte, pcm []int16) (int, error) {
 		first, second := d.line.sums()
 		pcm[2*i], pcm[2*i+1] = int16(sat16(first>>11)), int16(sat16(second>>11))
 	}
-	d.conceal.heard(pcm)
+	d.conceal.Heard(pcm)
 	return n, nil
 }
 
@@ -173,7 +173,7 @@ func (d *g722Decoder) Conceal(pcm []int16) (int, error) {
 	if d.closed {
 		return 0, ErrClosed
 	}
-	d.conceal.fill(pcm)
+	d.conceal.Fill(pcm)
 	return len(pcm), nil
 }
 
