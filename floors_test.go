@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"media", "media/red", "media/stoi", "sip/text"},
 	{"dialplan", "transcode", "media/rtp", "media/webrtc", "media/webrtc/whip"},
 	{"bridge"},
-	{"sip/sdp", "sip/stir", "sip/trace"},
+	{"sip/grammar", "sip/sdp", "sip/stir", "sip/trace"},
 	{"sip", "room", "store"},
 	{"api", "web", "phone", "bench"},
 	{"cmd/roomline"},

@@ -35,11 +35,11 @@ func strangers(c *Config) {
 // answerTo is the Authorization header line that answers one challenge of a 401.
 func answerTo(t *testing.T, m message, algorithm string, d draft, user, password string, nc int) string {
 	t.Helper()
-	for _, f := range m.fields {
-		if f.name != "www-authenticate" || !strings.Contains(f.value, "algorithm="+algorithm) {
+	for _, f := range m.Fields {
+		if f.Name != "www-authenticate" || !strings.Contains(f.Value, "algorithm="+algorithm) {
 			continue
 		}
-		chal, err := digest.ParseChallenge(f.value)
+		chal, err := digest.ParseChallenge(f.Value)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func answerTo(t *testing.T, m message, algorithm string, d draft, user, password
 		}
 		return "Authorization: " + c.String() + "\r\n"
 	}
-	t.Fatalf("no %s challenge in %v", algorithm, m.fields)
+	t.Fatalf("no %s challenge in %v", algorithm, m.Fields)
 	return ""
 }
 
@@ -109,15 +109,15 @@ func TestAnUnknownUserAndAWrongPasswordGetTheSameAnswer(t *testing.T) {
 			m = w.response(401, "INVITE")
 		}
 		text := m.start
-		for _, f := range m.fields {
-			switch f.name {
+		for _, f := range m.Fields {
+			switch f.Name {
 			case "via", "call-id", "from", "to", "cseq":
 			case "www-authenticate":
-				before, rest, _ := strings.Cut(f.value, `nonce="`)
+				before, rest, _ := strings.Cut(f.Value, `nonce="`)
 				_, after, _ := strings.Cut(rest, `"`)
 				text += "\n" + before + after
 			default:
-				text += "\n" + f.name + ": " + f.value
+				text += "\n" + f.Name + ": " + f.Value
 			}
 		}
 		answers = append(answers, text)

@@ -9,6 +9,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/sdp"
 )
 
@@ -252,10 +253,10 @@ func TestPublicIPIsWhatPeersAreTold(t *testing.T) {
 	in := b.incoming()
 	in.Answer()
 	ok := w.response(200, "INVITE")
-	if uri, _, _ := splitAddress(ok.value("contact")); uri != "sip:lobby@192.0.2.7:"+itoa(int(b.Addr().Port())) {
+	if uri, _, _ := grammar.SplitAddress(ok.value("contact")); uri != "sip:lobby@192.0.2.7:"+itoa(int(b.Addr().Port())) {
 		t.Errorf("Contact %s", ok.value("contact"))
 	}
-	s, err := sdp.Parse(ok.body)
+	s, err := sdp.Parse(ok.Body)
 	if err != nil || s.Streams[0].Addr != mustAddr("192.0.2.7") {
 		t.Errorf("SDP says %v, %v", s, err)
 	}
@@ -321,7 +322,7 @@ func TestPeerDefect05NewCallsWhileDraining(t *testing.T) {
 	w.sendDraft(d)
 	m := w.response(503, "INVITE")
 	if m.phrase != "this gateway is draining" || m.value("retry-after") == "" {
-		t.Errorf("%s %+v", m.start, m.fields)
+		t.Errorf("%s %+v", m.start, m.Fields)
 	}
 	w.sendDraft(d.ackOf(m))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -39,7 +40,7 @@ const anonymous = `"Anonymous" <sip:anonymous@anonymous.invalid>`
 // identity. host stands behind numbers; target is the request URI.
 func callerOf(spec bridge.DialSpec, host, target string) (caller, error) {
 	number, uri, err := speak(spec.From, host)
-	if words := hostPortFault(host); words != "" {
+	if words := grammar.HostPortFault(host); words != "" {
 		err = errors.New("the trunk's domain: " + words)
 	}
 	if err != nil {
@@ -100,8 +101,8 @@ func divert(list []string, host, target string, say func(name, value string)) {
 	var before, reasons []string
 	for _, entry := range list[:min(len(list), mostIdentities)] {
 		who, params, _ := strings.Cut(entry, ";")
-		reason, _ := paramOf(";"+params, "reason")
-		if !isToken(reason) {
+		reason, _ := grammar.Param(";"+params, "reason")
+		if !grammar.IsToken(reason) {
 			reason = "unknown"
 		}
 		_, uri, err := speak(who, host)
@@ -159,7 +160,7 @@ func speak(who, host string) (user, uri string, err error) {
 	scheme, _, _ := strings.Cut(who, ":")
 	switch strings.ToLower(scheme) {
 	case "sip", "sips", "tel":
-		if words := addressFault(who); words != "" || strings.Contains(who, "?") || text.Printable(who, 512) != who {
+		if words := grammar.AddressFault(who); words != "" || strings.Contains(who, "?") || text.Printable(who, 512) != who {
 			return "", "", fmt.Errorf("%q is no URI that can be shown", text.Printable(who, longestParty))
 		}
 		return userOf(who), who, nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -32,8 +33,8 @@ func destination(spec bridge.DialSpec) (uri string, hops []hop, err error) {
 		}
 	}
 	to := strings.TrimSpace(spec.To)
-	if isSIPURI(to) {
-		if words := uriFault(to); words != "" {
+	if grammar.IsSIP(to) {
+		if words := grammar.URIFault(to); words != "" {
 			return "", nil, fmt.Errorf("%q cannot be dialled: %s", text.Printable(to, 128), words)
 		}
 		h, ok := hopOf(to, transport)
@@ -54,7 +55,7 @@ func destination(spec bridge.DialSpec) (uri string, hops []hop, err error) {
 // requestURI is the request URI for one server: a number is asked for at the
 // server that it is sent to.
 func (d *dialling) requestURI(t target) string {
-	if to := strings.TrimSpace(d.spec.To); !isSIPURI(to) {
+	if to := strings.TrimSpace(d.spec.To); !grammar.IsSIP(to) {
 		return numberURI(to, t.hop)
 	}
 	return strings.TrimSpace(d.spec.To)
@@ -76,14 +77,12 @@ func (h hop) hostport() string {
 	return host
 }
 
-func isSIPURI(s string) bool { return hasScheme(s, "sip") || isSIPS(s) }
-
 // serverHop reads host, host:port, IP or [IPv6]:port.
 func serverHop(s, transport string) (hop, error) {
 	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
 		return hop{a.Unmap().String(), 0, transport}, nil
 	}
-	if words := hostPortFault(s); words != "" {
+	if words := grammar.HostPortFault(s); words != "" {
 		return hop{}, fmt.Errorf("server %q: %s", text.Printable(s, 128), words)
 	}
 	host, port, err := net.SplitHostPort(s)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // Dialog is one SIP dialog, RFC 3261 section 12, as plain data: everything that
@@ -204,12 +206,12 @@ func hopOf(uri, transport string) (hop, bool) {
 // isLoose says whether a route's URI has the lr parameter.
 func isLoose(route string) bool {
 	_, params, _ := strings.Cut(uriOf(route), ";")
-	_, ok := paramOf(";"+params, "lr")
+	_, ok := grammar.Param(";"+params, "lr")
 	return ok
 }
 
 func uriOf(address string) string {
-	uri, _, _ := splitAddress(address)
+	uri, _, _ := grammar.SplitAddress(address)
 	return uri
 }
 

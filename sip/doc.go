@@ -20,7 +20,7 @@
 // stranger must show a trunk's password (accounts.go); who guesses is banned (ban.go).
 //
 // What arrives meets, in this order: a socket (udp.go, stream.go), the guard
-// (guard.go, check.go), sipgo's parser and transactions, requests.go, and the
+// (guard.go, with the rules of sip/grammar), sipgo's parser and transactions, requests.go, and the
 // goroutine of its Line, which runs one message after the other.
 //
 // A call's road through the files: inbound.go or outbound.go make its Line;

@@ -54,8 +54,8 @@ func TestEachAddressHasAFaceOfItsOwn(t *testing.T) {
 		if c := ok.value("contact"); !strings.Contains(c, "@"+want.contact+">") {
 			t.Errorf("face %d: Contact %s", i, c)
 		}
-		if !strings.Contains(string(ok.body), "c=IN IP4 "+want.shown+"\r\n") {
-			t.Errorf("face %d: SDP %q", i, ok.body)
+		if !strings.Contains(string(ok.Body), "c=IN IP4 "+want.shown+"\r\n") {
+			t.Errorf("face %d: SDP %q", i, ok.Body)
 		}
 		if got := line.Media().LocalAddr().Addr(); got != mustAddr(want.bound) {
 			t.Errorf("face %d: RTP is at %s", i, got)
@@ -110,7 +110,7 @@ func TestCallLeavesFromTheAddressThatItsTrunkNames(t *testing.T) {
 	if _, err := a.Dial(bridge.DialSpec{To: "+15551234", Trunk: trunk("192.0.2.1")}); err == nil || !strings.Contains(err.Error(), "not listened on") {
 		t.Errorf("an address that is not ours: %v", err)
 	}
-	w.silence(50*time.Millisecond, func(m message) bool { return m.method == "INVITE" })
+	w.silence(50*time.Millisecond, func(m message) bool { return m.Method == "INVITE" })
 }
 
 // A call to a name leaves by the route to where the name was found before.

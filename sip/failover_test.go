@@ -38,8 +38,8 @@ func TestASilentServerIsLeftForTheNextWithinFourSeconds(t *testing.T) {
 		t.Errorf("the next server was asked after %v", took)
 	}
 	t.Logf("the next server was asked after %v", took)
-	if want := "sip:+15551234@" + good.addr(); m.uri != want {
-		t.Errorf("asked for %s, want %s", m.uri, want)
+	if want := "sip:+15551234@" + good.addr(); m.URI != want {
+		t.Errorf("asked for %s, want %s", m.URI, want)
 	}
 	good.take(m)
 	expect(t, l, bridge.LineAnswered)
@@ -52,7 +52,7 @@ func TestASilentServerIsLeftForTheNextWithinFourSeconds(t *testing.T) {
 	silent.request("ACK")
 	bye := silent.request("BYE")
 	silent.reply(bye, 200, "OK", "", "", "")
-	good.silence(100*time.Millisecond, func(m message) bool { return m.method == "BYE" })
+	good.silence(100*time.Millisecond, func(m message) bool { return m.Method == "BYE" })
 	l.End(bridge.CauseNormal, "")
 	good.reply(good.request("BYE"), 200, "OK", "", "", "")
 	expectEnd(t, l, bridge.CauseNormal)
@@ -126,8 +126,8 @@ func TestServersAreFoundByNameAndFailOver(t *testing.T) {
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("the next server was asked after %v", took)
 	}
-	if m.uri != "sip:+15551234@carrier.example" {
-		t.Errorf("asked for %s", m.uri)
+	if m.URI != "sip:+15551234@carrier.example" {
+		t.Errorf("asked for %s", m.URI)
 	}
 	good.reply(m, 486, "Busy Here", "x", "", "")
 	expectEnd(t, l, bridge.CauseBusy)

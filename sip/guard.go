@@ -16,6 +16,7 @@ import (
 
 	sipmsg "github.com/emiago/sipgo/sip"
 
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -29,7 +30,7 @@ type guard struct {
 	parser  *sipmsg.Parser
 	secret  [32]byte
 	server  string // value of the Server header field
-	refused func(h *head, f *fault, source netip.AddrPort, transport string)
+	refused func(h *grammar.Head, f *grammar.Fault, source netip.AddrPort, transport string)
 	bans    *bans                                                           // packets from those are dropped unread
 	knows   func(netip.Addr) bool                                           // the others hear nothing unless they send INVITE
 	strike  func(source netip.AddrPort, transport, why string, proven bool) // counts what a stranger tries
@@ -40,7 +41,7 @@ type guard struct {
 }
 
 // newGuard makes a guard; refused hears of every INVITE that it turns away, once.
-func newGuard(server string, refused func(*head, *fault, netip.AddrPort, string)) *guard {
+func newGuard(server string, refused func(*grammar.Head, *grammar.Fault, netip.AddrPort, string)) *guard {
 	g := &guard{parser: newParser(), server: server, refused: refused, bans: newBans(), told: map[string]time.Time{},
 		knows: func(netip.Addr) bool { return true }, strike: func(netip.AddrPort, string, string, bool) {}}
 	rand.Read(g.secret[:])
@@ -65,13 +66,13 @@ func (g *guard) admit(raw []byte, source netip.AddrPort, transport string) (ok b
 	if len(bytes.Trim(raw, "\r\n\x00")) == 0 {
 		return false, nil // keep-alive, RFC 5626 section 3.5.1
 	}
-	h := readHead(raw)
-	var f *fault
-	if len(raw) > maxMessage {
-		f = faultf(513, "the message is longer than %d bytes", maxMessage)
-	} else if h.response {
-		return trialParse(g.parser, raw) == nil && h.fault == nil, nil
-	} else if f = checkRequest(h, transport); f == nil {
+	h := grammar.Read(raw)
+	var f *grammar.Fault
+	if len(raw) > grammar.MaxMessage {
+		f = grammar.Faultf(513, "the message is longer than %d bytes", grammar.MaxMessage)
+	} else if h.Response {
+		return trialParse(g.parser, raw) == nil && h.Fault == nil, nil
+	} else if f = grammar.Check(h, transport); f == nil {
 		f = trialParse(g.parser, raw)
 	}
 	if words := g.unwelcome(h, source); words != "" {
@@ -82,7 +83,7 @@ func (g *guard) admit(raw []byte, source netip.AddrPort, transport string) (ok b
 		return true, nil
 	}
 	answer = g.refuse(h, f, source, transport)
-	g.strike(source, transport, "a broken "+text.Printable(h.method, 32), false)
+	g.strike(source, transport, "a broken "+text.Printable(h.Method, 32), false)
 	return false, answer
 }
 
@@ -93,27 +94,27 @@ func (g *guard) shuts(a netip.Addr) bool {
 
 // unwelcome says what a stranger tries that gets no answer: everything outside a
 // dialog that is not about a call. Scanners see nobody here.
-func (g *guard) unwelcome(h *head, source netip.AddrPort) string {
-	switch h.method {
+func (g *guard) unwelcome(h *grammar.Head, source netip.AddrPort) string {
+	switch h.Method {
 	case "INVITE", "ACK", "CANCEL":
 		return ""
 	}
-	if to, _ := h.get("to"); tagOf(to) != "" && h.fault == nil || g.knows(source.Addr()) {
+	if to, _ := h.Get("to"); grammar.TagOf(to) != "" && h.Fault == nil || g.knows(source.Addr()) {
 		return ""
 	}
-	return "an unasked " + text.Printable(h.method, 32)
+	return "an unasked " + text.Printable(h.Method, 32)
 }
 
 // refuse writes the answer to a broken request, nil if it cannot be answered.
-func (g *guard) refuse(h *head, f *fault, source netip.AddrPort, transport string) []byte {
-	cseq, _ := h.get("cseq")
-	if h.method == "ACK" || strings.HasSuffix(cseq, "ACK") || h.response {
+func (g *guard) refuse(h *grammar.Head, f *grammar.Fault, source netip.AddrPort, transport string) []byte {
+	cseq, _ := h.Get("cseq")
+	if h.Method == "ACK" || strings.HasSuffix(cseq, "ACK") || h.Response {
 		return nil // an ACK is never answered
 	}
-	if h.method == "INVITE" && g.firstTime(h, source) {
+	if h.Method == "INVITE" && g.firstTime(h, source) {
 		g.refused(h, f, source, transport)
 	}
-	via, n := h.get("via")
+	via, n := h.Get("via")
 	if n == 0 || via == "" {
 		return nil // nobody to answer
 	}
@@ -121,10 +122,10 @@ func (g *guard) refuse(h *head, f *fault, source netip.AddrPort, transport strin
 }
 
 // firstTime is true unless this INVITE was refused in the last 32 seconds.
-func (g *guard) firstTime(h *head, source netip.AddrPort) bool {
-	id, _ := h.get("call-id")
-	cseq, _ := h.get("cseq")
-	via, _ := h.get("via")
+func (g *guard) firstTime(h *grammar.Head, source netip.AddrPort) bool {
+	id, _ := h.Get("call-id")
+	cseq, _ := h.Get("cseq")
+	via, _ := h.Get("via")
 	return g.firstOf(source.String(), id, cseq, via)
 }
 
@@ -151,34 +152,34 @@ func (g *guard) firstOf(words ...string) bool {
 
 // answer builds a response out of the lenient head, copying only what is
 // printable: section 8.2.6.
-func (g *guard) answer(h *head, f *fault, via string, source netip.AddrPort) []byte {
+func (g *guard) answer(h *grammar.Head, f *grammar.Fault, via string, source netip.AddrPort) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", f.code, f.reasonPhrase())
+	fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", f.Code, f.Phrase())
 	first := true
-	for _, v := range h.fields {
-		if v.name != "via" {
+	for _, v := range h.Fields {
+		if v.Name != "via" {
 			continue
 		}
-		value := printableValue(v.value)
+		value := grammar.OneLine(v.Value)
 		if first {
 			value, first = stampVia(value, source), false
 		}
 		fmt.Fprintf(&b, "Via: %s\r\n", value)
 	}
-	from, _ := h.get("from")
-	to, _ := h.get("to")
-	id, _ := h.get("call-id")
-	cseq, _ := h.get("cseq")
+	from, _ := h.Get("from")
+	to, _ := h.Get("to")
+	id, _ := h.Get("call-id")
+	cseq, _ := h.Get("cseq")
 	if to != "" && !strings.Contains(strings.ToLower(to), "tag=") {
-		to += ";tag=" + g.tag(id, tagOf(from), seqOf(cseq))
+		to += ";tag=" + g.tag(id, grammar.TagOf(from), grammar.SeqOf(cseq))
 	}
-	for _, f := range []field{{"From", from}, {"To", to}, {"Call-ID", id}, {"CSeq", cseq}} {
+	for _, f := range []struct{ name, value string }{{"From", from}, {"To", to}, {"Call-ID", id}, {"CSeq", cseq}} {
 		if f.value != "" {
-			fmt.Fprintf(&b, "%s: %s\r\n", f.name, printableValue(f.value))
+			fmt.Fprintf(&b, "%s: %s\r\n", f.name, grammar.OneLine(f.value))
 		}
 	}
 	fmt.Fprintf(&b, "Server: %s\r\nAllow: %s\r\nWarning: 399 roomline %s\r\nContent-Length: 0\r\n\r\n",
-		g.server, allowed, `"`+f.reasonPhrase()+`"`)
+		g.server, allowed, `"`+f.Phrase()+`"`)
 	return b.Bytes()
 }
 
@@ -202,10 +203,10 @@ func stampVia(via string, source netip.AddrPort) string {
 // replyTo is where a stateless response over UDP goes: the source address, and
 // the source port if rport asks for it, else the port of sent-by.
 func replyTo(answer []byte, source netip.AddrPort) netip.AddrPort {
-	h := readHead(answer)
-	via, _ := h.get("via")
+	h := grammar.Read(answer)
+	via, _ := h.Get("via")
 	_, params, _ := strings.Cut(via, ";")
-	if _, ok := paramOf(";"+params, "rport"); ok {
+	if _, ok := grammar.Param(";"+params, "rport"); ok {
 		return source
 	}
 	_, sentBy, _ := strings.Cut(via, " ")
@@ -242,12 +243,12 @@ func (g *guard) retag(data []byte) []byte {
 	if at < 0 || !isUUID(data[start+at+5:end]) {
 		return data
 	}
-	h := readHead(data)
-	from, _ := h.get("from")
-	id, _ := h.get("call-id")
-	cseq, _ := h.get("cseq")
+	h := grammar.Read(data)
+	from, _ := h.Get("from")
+	id, _ := h.Get("call-id")
+	cseq, _ := h.Get("cseq")
 	out := append([]byte(nil), data[:start+at]...)
-	out = append(out, ";tag="+g.tag(id, tagOf(from), seqOf(cseq))+"\r\nServer: "+g.server...)
+	out = append(out, ";tag="+g.tag(id, grammar.TagOf(from), grammar.SeqOf(cseq))+"\r\nServer: "+g.server...)
 	return append(out, data[end:]...)
 }
 
@@ -255,23 +256,20 @@ func isUUID(b []byte) bool {
 	return len(b) == 36 && b[8] == '-' && b[13] == '-' && b[18] == '-' && b[23] == '-'
 }
 
-func tagOf(address string) string {
-	_, params, _ := splitAddress(address)
-	tag, _ := paramOf(params, "tag")
-	return tag
-}
-
-func seqOf(cseq string) string {
-	n, _, _ := strings.Cut(strings.TrimSpace(cseq), " ")
-	return strings.TrimLeft(n, "0")
-}
-
-// printableValue keeps a header value on its line.
-func printableValue(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
+// trialParse lets sipgo's parser read a checked message, so that what it
+// refuses is answered and what makes it panic is contained here.
+func trialParse(parser *sipmsg.Parser, raw []byte) (f *grammar.Fault) {
+	defer func() {
+		if recover() != nil {
+			f = grammar.Faultf(400, "the message cannot be read")
 		}
-		return r
-	}, s)
+	}()
+	m, err := parser.ParseSIP(raw)
+	if err != nil {
+		return grammar.Faultf(400, "the message cannot be read")
+	}
+	if m.Via() == nil || m.CSeq() == nil || m.CallID() == nil || m.From() == nil || m.To() == nil {
+		return grammar.Faultf(400, "a mandatory header field cannot be read")
+	}
+	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // floods are what strangers send a lot of, and sound messages of calls.
@@ -24,7 +26,7 @@ const soundInvite = "INVITE sip:+15551234@192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0
 
 // BenchmarkGuard measures what each datagram costs before anybody else sees it.
 func BenchmarkGuard(b *testing.B) {
-	g := newGuard("test", func(*head, *fault, netip.AddrPort, string) {})
+	g := newGuard("test", func(*grammar.Head, *grammar.Fault, netip.AddrPort, string) {})
 	source := mustAddrPort("198.51.100.7:5060")
 	for name, text := range floods {
 		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // TestMain runs SIP's clock five times as fast, and looks for goroutines left behind.
@@ -160,7 +161,7 @@ type wire struct {
 
 // message is what arrived.
 type message struct {
-	*head
+	*grammar.Head
 	start  string
 	code   int
 	phrase string
@@ -202,9 +203,9 @@ func (w *wire) receive(d time.Duration) (message, bool) {
 }
 
 func parseMessage(raw []byte) message {
-	m := message{head: readHead(raw)}
+	m := message{Head: grammar.Read(raw)}
 	m.start, _, _ = strings.Cut(string(raw), "\r\n")
-	if m.response {
+	if m.Response {
 		parts := strings.SplitN(m.start, " ", 3)
 		m.code, _ = strconv.Atoi(parts[1])
 		if len(parts) > 2 {
@@ -234,7 +235,7 @@ func (w *wire) request(method string) message {
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		m, ok := w.receive(time.Until(deadline))
-		if ok && m.method == method {
+		if ok && m.Method == method {
 			return m
 		}
 	}
@@ -262,7 +263,7 @@ func (w *wire) history() string {
 }
 
 func (m message) value(name string) string {
-	v, _ := m.get(name)
+	v, _ := m.Get(name)
 	return v
 }
 
@@ -308,12 +309,12 @@ func (w *wire) invite() draft {
 
 // within is a request of the same dialog; ok is the 200 or 180 that made it.
 func (d draft) within(method string, ok message) draft {
-	d.method, d.toTag, d.body, d.extra = method, tagOf(ok.value("to")), "", ""
+	d.method, d.toTag, d.body, d.extra = method, grammar.TagOf(ok.value("to")), "", ""
 	d.branch = "z9hG4bK" + unique("b")
 	if method != "ACK" {
 		d.cseq++
 	}
-	if uri, _, _ := splitAddress(ok.value("contact")); uri != "" {
+	if uri, _, _ := grammar.SplitAddress(ok.value("contact")); uri != "" {
 		d.uri = uri
 	}
 	return d
@@ -339,12 +340,12 @@ func (w *wire) reply(m message, code int, phrase, toTag, extra, body string) {
 	w.t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", code, phrase)
-	for _, f := range m.fields {
-		switch f.name {
+	for _, f := range m.Fields {
+		switch f.Name {
 		case "via", "from", "call-id", "cseq", "record-route":
-			fmt.Fprintf(&b, "%s: %s\r\n", f.name, f.value)
+			fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
 		case "to":
-			v := f.value
+			v := f.Value
 			if toTag != "" && !strings.Contains(v, "tag=") {
 				v += ";tag=" + toTag
 			}

@@ -6,6 +6,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -37,11 +38,11 @@ type address struct{ uri, params string }
 func addresses(m sipmsg.Message, field string) []address {
 	var list []address
 	for _, h := range m.GetHeaders(field) {
-		for _, value := range splitOutside(h.Value(), ',') {
+		for _, value := range grammar.Split(h.Value(), ',') {
 			if len(list) >= mostIdentities {
 				return list
 			}
-			if uri, params, words := splitAddress(value); words == "" {
+			if uri, params, words := grammar.SplitAddress(value); words == "" {
 				list = append(list, address{uri, params})
 			}
 		}
@@ -90,10 +91,10 @@ func privacyOf(req *sipmsg.Request) bool {
 // remoteParty reads Remote-Party-ID, which never became an RFC and is still sent.
 func remoteParty(m sipmsg.Message) (caller string, hidden bool) {
 	for _, a := range addresses(m, "Remote-Party-ID") {
-		if p, ok := paramOf(a.params, "party"); ok && !strings.EqualFold(p, "calling") {
+		if p, ok := grammar.Param(a.params, "party"); ok && !strings.EqualFold(p, "calling") {
 			continue
 		}
-		privacy, _ := paramOf(a.params, "privacy")
+		privacy, _ := grammar.Param(a.params, "privacy")
 		privacy = strings.ToLower(strings.Trim(privacy, `"`))
 		return party(a.uri), privacy != "" && privacy != "off"
 	}
@@ -104,7 +105,7 @@ func remoteParty(m sipmsg.Message) (caller string, hidden bool) {
 func diversions(m sipmsg.Message) []string {
 	var list []string
 	for _, a := range addresses(m, "Diversion") {
-		reason, _ := paramOf(a.params, "reason")
+		reason, _ := grammar.Param(a.params, "reason")
 		list = append(list, diversion(a.uri, strings.ToLower(strings.Trim(reason, `"`))))
 	}
 	return list
@@ -113,7 +114,7 @@ func diversions(m sipmsg.Message) []string {
 // diversion is one entry of bridge.Identity's.
 func diversion(uri, reason string) string {
 	uri, _, _ = strings.Cut(uri, "?")
-	if !isToken(reason) || len(reason) > 32 {
+	if !grammar.IsToken(reason) || len(reason) > 32 {
 		reason = "unknown"
 	}
 	who, _, _ := strings.Cut(party(uri), ";")
@@ -134,7 +135,7 @@ func history(m sipmsg.Message) []string {
 		cause := causeIn(fields)
 		if cause == "" {
 			_, params, _ := strings.Cut(entries[i+1].uri, ";")
-			cause, _ = paramOf(";"+params, "cause")
+			cause, _ = grammar.Param(";"+params, "cause")
 		}
 		reason, ok := reasonOfCause[cause]
 		if !ok {
@@ -152,8 +153,8 @@ func causeIn(fields string) string {
 		if !strings.EqualFold(name, "Reason") {
 			continue
 		}
-		_, params, _ := strings.Cut(decode(value), ";")
-		cause, _ := paramOf(";"+params, "cause")
+		_, params, _ := strings.Cut(grammar.Decode(value), ";")
+		cause, _ := grammar.Param(";"+params, "cause")
 		return cause
 	}
 	return ""

@@ -101,12 +101,12 @@ func TestDialSaysWhoCalls(t *testing.T) {
 		a.dial(c.spec)
 		m := w.request("INVITE")
 		for name, want := range c.want {
-			got, n := m.get(name)
+			got, n := m.Get(name)
 			if n > 1 || want == "" && n > 0 || !strings.HasPrefix(got, want) {
 				t.Errorf("%s: %s is %q (%d times), want %q", c.name, name, got, n, want)
 			}
 		}
-		if _, n := m.get("evil"); n > 0 {
+		if _, n := m.Get("evil"); n > 0 {
 			t.Errorf("%s: a header field was smuggled in", c.name)
 		}
 		w.reply(m, 486, "Busy", "x", "", "")

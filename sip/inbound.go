@@ -7,6 +7,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/sdp"
 )
 
@@ -21,7 +22,7 @@ type invited struct {
 // tag, Call-ID and CSeq with another branch, forked somewhere and come together here.
 func (u *UA) firstOfItsKind(req *sipmsg.Request) bool {
 	tag, _ := req.From().Params.Get("tag")
-	key := req.CallID().Value() + "|" + tag + "|" + seqOf(req.CSeq().Value())
+	key := req.CallID().Value() + "|" + tag + "|" + grammar.SeqOf(req.CSeq().Value())
 	branch := req.Via().Params.GetOr("branch", "")
 	now := time.Now()
 	u.mu.Lock()
@@ -84,9 +85,9 @@ func (u *UA) newCall(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 // readInvite reads what else an INVITE says, and what forbids it whoever sent it.
 func (u *UA) readInvite(req *sipmsg.Request, inv *bridge.Invite) *turnedAway {
 	addNamed(inv.Headers, req, u.config.Plan().HeaderNames())
-	var f *fault
+	var f *grammar.Fault
 	if inv.Hops, f = u.hopsOf(req, inv.To); f != nil {
-		return away(f.code, bridge.CauseSignalling, f.words)
+		return away(f.Code, bridge.CauseSignalling, f.Words)
 	}
 	if u.tooShort(req) {
 		return away(422, bridge.CauseSignalling, "the session interval is too small", u.minSE())
@@ -107,7 +108,7 @@ func (u *UA) welcome(req *sipmsg.Request, inv *bridge.Invite) *turnedAway {
 		return &turnedAway{Refusal: *r}
 	}
 	if f != nil {
-		return away(f.code, bridge.CauseSignalling, f.words)
+		return away(f.Code, bridge.CauseSignalling, f.Words)
 	}
 	return nil
 }
@@ -144,7 +145,7 @@ func (u *UA) admit(inv bridge.Invite) *bridge.Refusal {
 func (u *UA) prepare(req *sipmsg.Request, tx *sipmsg.ServerTx, inv bridge.Invite) (*Line, *turnedAway) {
 	body, f := sdpBody(req)
 	if f != nil {
-		return nil, away(f.code, bridge.CauseIncompatible, f.words, sipmsg.NewHeader("Accept", "application/sdp"))
+		return nil, away(f.Code, bridge.CauseIncompatible, f.Words, sipmsg.NewHeader("Accept", "application/sdp"))
 	}
 	var offer *sdp.Description
 	if body != nil {

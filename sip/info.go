@@ -13,6 +13,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media/rtp"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -47,7 +48,7 @@ func (l *Line) onInfo(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	}
 	digit, f := readInfo(req)
 	if f != nil {
-		l.ua.reply(req, tx, f.code, f.words, sipmsg.NewHeader("Accept", dtmfRelay+", "+dtmfPlain))
+		l.ua.reply(req, tx, f.Code, f.Words, sipmsg.NewHeader("Accept", dtmfRelay+", "+dtmfPlain))
 		return
 	}
 	tx.Respond(l.respond(req, 200, "OK"))
@@ -57,7 +58,7 @@ func (l *Line) onInfo(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 }
 
 // readInfo reads an INFO's body; a zero Key means that there is nothing to do.
-func readInfo(req sipmsg.Message) (rtp.Digit, *fault) {
+func readInfo(req sipmsg.Message) (rtp.Digit, *grammar.Fault) {
 	body := strings.TrimSpace(string(req.Body()))
 	if body == "" || optionalBody(req) {
 		return rtp.Digit{}, nil
@@ -65,13 +66,13 @@ func readInfo(req sipmsg.Message) (rtp.Digit, *fault) {
 	kind, _, err := mime.ParseMediaType(contentType(req))
 	switch {
 	case err != nil:
-		return rtp.Digit{}, faultf(400, "Content-Type cannot be read")
+		return rtp.Digit{}, grammar.Faultf(400, "Content-Type cannot be read")
 	case kind == dtmfRelay:
 		return readRelay(body)
 	case kind == dtmfPlain:
 		return readPlain(body)
 	}
-	return rtp.Digit{}, faultf(415, "a body of type %s is not read here", text.Printable(kind, 64))
+	return rtp.Digit{}, grammar.Faultf(415, "a body of type %s is not read here", text.Printable(kind, 64))
 }
 
 // optionalBody says whether the sender lets us pass over the body, RFC 3261 section 20.11.
@@ -81,11 +82,11 @@ func optionalBody(m sipmsg.Message) bool {
 		return false
 	}
 	_, params, _ := strings.Cut(h[0].Value(), ";")
-	v, _ := paramOf(";"+params, "handling")
+	v, _ := grammar.Param(";"+params, "handling")
 	return strings.EqualFold(v, "optional") && !strings.Contains(strings.ToLower(contentType(m)), "dtmf")
 }
 
-func readRelay(body string) (rtp.Digit, *fault) {
+func readRelay(body string) (rtp.Digit, *grammar.Fault) {
 	d := rtp.Digit{Duration: usualKey}
 	named := false
 	for _, line := range strings.Split(body, "\n") {
@@ -95,30 +96,30 @@ func readRelay(body string) (rtp.Digit, *fault) {
 		case "signal":
 			key, ok := readKey(value)
 			if !ok || named {
-				return rtp.Digit{}, faultf(400, "Signal is not one key")
+				return rtp.Digit{}, grammar.Faultf(400, "Signal is not one key")
 			}
 			d.Key, named = key, true
 		case "duration":
 			ms, err := strconv.ParseUint(value, 10, 32)
 			if err != nil {
-				return rtp.Digit{}, faultf(400, "Duration is not a number of milliseconds")
+				return rtp.Digit{}, grammar.Faultf(400, "Duration is not a number of milliseconds")
 			}
 			d.Duration = min(time.Duration(ms)*time.Millisecond, longestKey)
 		}
 	}
 	if !named {
-		return rtp.Digit{}, faultf(400, "there is no Signal")
+		return rtp.Digit{}, grammar.Faultf(400, "there is no Signal")
 	}
 	return d, nil
 }
 
-func readPlain(body string) (rtp.Digit, *fault) {
+func readPlain(body string) (rtp.Digit, *grammar.Fault) {
 	if strings.Contains(body, "=") {
 		return readRelay(body) // some phones put the relay's lines under this name
 	}
 	key, ok := readKey(body)
 	if !ok {
-		return rtp.Digit{}, faultf(400, "the body is not one key")
+		return rtp.Digit{}, grammar.Faultf(400, "the body is not one key")
 	}
 	return rtp.Digit{Key: key, Duration: usualKey}, nil
 }

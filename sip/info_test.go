@@ -74,13 +74,13 @@ func TestInfoCarriesKeysOutOneByOne(t *testing.T) {
 	var bodies []string
 	for i, code := range []int{200, 488} {
 		m := w.request("INFO")
-		bodies = append(bodies, string(m.body))
+		bodies = append(bodies, string(m.Body))
 		// The second key waits for the answer to the first.
 		w.silence(60*time.Millisecond, func(next message) bool { return next.value("cseq") != m.value("cseq") })
 		w.reply(m, code, "Whatever", "", "", "")
 		got := <-results
-		if want := m.body[7:8]; !strings.HasPrefix(got, string(want)) || strings.HasSuffix(got, "<nil>") != (i == 0) {
-			t.Errorf("SendDigit: %s, INFO %q", got, m.body)
+		if want := m.Body[7:8]; !strings.HasPrefix(got, string(want)) || strings.HasSuffix(got, "<nil>") != (i == 0) {
+			t.Errorf("SendDigit: %s, INFO %q", got, m.Body)
 		}
 	}
 	if !strings.Contains(strings.Join(bodies, ""), "Signal=7\r\nDuration=120\r\n") {

@@ -11,6 +11,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // Calls that we make on behalf of calls that came in can run in circles. As a
@@ -36,15 +37,15 @@ func (g *guard) mark(to string) string {
 }
 
 // hopsOf reads how far an INVITE for a number has come; a fault is its answer.
-func (u *UA) hopsOf(req *sipmsg.Request, to string) (bridge.Hops, *fault) {
+func (u *UA) hopsOf(req *sipmsg.Request, to string) (bridge.Hops, *grammar.Fault) {
 	forwards := req.MaxForwards()
 	if forwards == nil || forwards.Val() == 0 {
-		return bridge.Hops{}, faultf(483, "the INVITE used up its hops (Max-Forwards is 0)")
+		return bridge.Hops{}, grammar.Faultf(483, "the INVITE used up its hops (Max-Forwards is 0)")
 	}
 	var path []string
 	for _, h := range req.GetHeaders(pathField) {
 		for _, m := range strings.Split(h.Value(), ",") {
-			if m = strings.TrimSpace(m); isToken(m) && len(m) <= 32 && len(path) < mostStations {
+			if m = strings.TrimSpace(m); grammar.IsToken(m) && len(m) <= 32 && len(path) < mostStations {
 				path = append(path, m)
 			}
 		}
@@ -52,9 +53,9 @@ func (u *UA) hopsOf(req *sipmsg.Request, to string) (bridge.Hops, *fault) {
 	ours := u.guard.mark(to)
 	switch {
 	case slices.Contains(path, ours):
-		return bridge.Hops{}, faultf(482, "the call has come back to the number it was forwarded from")
+		return bridge.Hops{}, grammar.Faultf(482, "the call has come back to the number it was forwarded from")
 	case len(path) >= mostStations:
-		return bridge.Hops{}, faultf(483, "the call has come through %d gateways already", mostStations)
+		return bridge.Hops{}, grammar.Faultf(483, "the call has come through %d gateways already", mostStations)
 	}
 	return bridge.Hops{Left: int(forwards.Val()) - 1, Path: strings.Join(append(path, ours), ", ")}, nil
 }
@@ -76,7 +77,7 @@ func hopsFault(h bridge.Hops) error {
 		return nil
 	case h.Left <= 0:
 		return errHops
-	case h.Left > 255 || printableValue(h.Path) != h.Path:
+	case h.Left > 255 || grammar.OneLine(h.Path) != h.Path:
 		return errors.New("the hops of the call cannot be sent")
 	}
 	return nil

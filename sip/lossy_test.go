@@ -46,7 +46,7 @@ func (l *lossy) copies(_, to netip.AddrPort, data []byte) int {
 // one after T2 and holds a mutex meanwhile, which stops the clock of a bubble.
 func (l *lossy) afterRefusal(data []byte) bool {
 	m := parseMessage(data)
-	if !m.response || !strings.HasSuffix(m.value("cseq"), "INVITE") {
+	if !m.Response || !strings.HasSuffix(m.value("cseq"), "INVITE") {
 		return false
 	}
 	before := l.over[m.value("via")]

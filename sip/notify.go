@@ -8,6 +8,7 @@ import (
 
 	sipmsg "github.com/emiago/sipgo/sip"
 
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -144,7 +145,7 @@ func (l *Line) onNotify(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	terminated := strings.EqualFold(strings.TrimSpace(state), "terminated")
 	code, phrase, f := readFragment(req)
 	if f != nil && !terminated {
-		l.ua.reply(req, tx, f.code, f.words, sipmsg.NewHeader("Accept", sipfrag))
+		l.ua.reply(req, tx, f.Code, f.Words, sipmsg.NewHeader("Accept", sipfrag))
 		return
 	}
 	tx.Respond(l.respond(req, 200, "OK"))
@@ -159,7 +160,7 @@ func (l *Line) onNotify(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 // readEvent reads the Event header field; id is 0 when there is none.
 func readEvent(m fieldList) (event string, id uint32) {
 	event, params, _ := strings.Cut(only(m, "Event", "o"), ";")
-	if v, ok := paramOf(";"+params, "id"); ok {
+	if v, ok := grammar.Param(";"+params, "id"); ok {
 		n, err := strconv.ParseUint(v, 10, 32)
 		if err != nil || n == 0 {
 			n = 1<<32 - 1 // an id that we never gave
@@ -170,19 +171,19 @@ func readEvent(m fieldList) (event string, id uint32) {
 }
 
 // readFragment reads the status line that a NOTIFY about a transfer carries.
-func readFragment(m sipmsg.Message) (code int, phrase string, f *fault) {
+func readFragment(m sipmsg.Message) (code int, phrase string, f *grammar.Fault) {
 	kind, _, _ := strings.Cut(contentType(m), ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), sipfrag) {
-		return 0, "", faultf(415, "the progress of a transfer is said as %s", sipfrag)
+		return 0, "", grammar.Faultf(415, "the progress of a transfer is said as %s", sipfrag)
 	}
 	line, _, _ := strings.Cut(string(m.Body()), "\n")
 	parts := strings.SplitN(strings.TrimSpace(line), " ", 3)
 	if len(parts) < 2 || parts[0] != "SIP/2.0" || len(parts[1]) != 3 {
-		return 0, "", faultf(400, "the body does not begin with a status line")
+		return 0, "", grammar.Faultf(400, "the body does not begin with a status line")
 	}
 	n, err := strconv.ParseUint(parts[1], 10, 16)
 	if err != nil || n < 100 || n > 699 {
-		return 0, "", faultf(400, "the body does not begin with a status line")
+		return 0, "", grammar.Faultf(400, "the body does not begin with a status line")
 	}
 	if len(parts) == 3 {
 		phrase = text.Printable(parts[2], 100)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // proper does what a good peer does next: it acknowledges what came last, or
@@ -19,15 +21,15 @@ func (o *order) proper() bool {
 	switch {
 	case !ok:
 		return false
-	case !m.response && m.method == "INVITE" && o.rng.IntN(2) == 0:
+	case !m.Response && m.Method == "INVITE" && o.rng.IntN(2) == 0:
 		o.answer(m, 180)
-	case !m.response && m.method != "ACK":
+	case !m.Response && m.Method != "ACK":
 		o.answer(m, 200)
 	case m.value("rseq") != "":
 		o.prack(m, 0)
 	case m.code == 200 && strings.HasSuffix(m.value("cseq"), " INVITE"):
 		d := o.base
-		d.method, d.branch, d.extra, d.toTag = "ACK", "z9hG4bK"+unique("o"), "", tagOf(m.value("to"))
+		d.method, d.branch, d.extra, d.toTag = "ACK", "z9hG4bK"+unique("o"), "", grammar.TagOf(m.value("to"))
 		d.cseq, d.body = o.invite.cseq, ""
 		if o.invite.body == "" {
 			d.body = sampleSDP("127.0.0.1", 41000, "")
@@ -45,7 +47,7 @@ func (o *order) prack(m message, off int) {
 	n, _ := strconv.Atoi(m.value("rseq"))
 	o.base.cseq++
 	d := o.base
-	d.method, d.branch, d.toTag = "PRACK", "z9hG4bK"+unique("o"), tagOf(m.value("to"))
+	d.method, d.branch, d.toTag = "PRACK", "z9hG4bK"+unique("o"), grammar.TagOf(m.value("to"))
 	d.extra = fmt.Sprintf("RAck: %d %s\r\n", n+off, m.value("cseq"))
 	d.body = o.oneOf("", sampleSDP("127.0.0.1", 41000, ""))
 	o.send(o.w.text(d))
@@ -74,9 +76,9 @@ func (o *order) request() {
 	d := o.base
 	d.method, d.branch, d.extra, d.body = word, "z9hG4bK"+unique("o"), "", ""
 	if m, ok := o.last(func(m message) bool {
-		return m.response && strings.HasSuffix(m.value("cseq"), " INVITE") && tagOf(m.value("to")) != ""
+		return m.Response && strings.HasSuffix(m.value("cseq"), " INVITE") && grammar.TagOf(m.value("to")) != ""
 	}); ok && o.replied == nil {
-		d.toTag = tagOf(m.value("to"))
+		d.toTag = grammar.TagOf(m.value("to"))
 	}
 	if o.replied != nil {
 		d.fromTag = o.oneOf("p0", "p1")
@@ -121,7 +123,7 @@ func (o *order) reply() bool {
 	var list []message
 	o.mu.Lock()
 	for _, m := range o.got {
-		if !m.response && m.method != "ACK" {
+		if !m.Response && m.Method != "ACK" {
 			list = append(list, m)
 		}
 	}
@@ -136,12 +138,12 @@ func (o *order) reply() bool {
 }
 
 func (o *order) answer(m message, code int) {
-	o.seen["reply "+strconv.Itoa(code/100)+"xx to "+m.method]++
+	o.seen["reply "+strconv.Itoa(code/100)+"xx to "+m.Method]++
 	extra, body, tag := "", "", o.oneOf("p0", "p0", "p1")
-	if m.method == "INVITE" || m.method == "UPDATE" {
+	if m.Method == "INVITE" || m.Method == "UPDATE" {
 		extra = o.oneOf("", "Allow: INVITE, ACK, BYE, UPDATE\r\n") + o.oneOf("", "Session-Expires: 8;refresher=uas\r\n", "Session-Expires: 8;refresher=uac\r\n")
 	}
-	if m.method == "INVITE" && code > 100 && code < 300 {
+	if m.Method == "INVITE" && code > 100 && code < 300 {
 		body = o.oneOf("", sampleSDP("127.0.0.1", 41004, ""), sampleSDP("127.0.0.1", 41004, ""))
 		if code < 200 && o.rng.IntN(2) == 0 {
 			extra += fmt.Sprintf("Require: 100rel\r\nRSeq: %d\r\n", 1+o.rng.IntN(3))
@@ -165,9 +167,9 @@ func (o *order) answerAll() {
 		o.mu.Unlock()
 		for _, m := range list {
 			switch {
-			case m.method == "BYE" || m.method == "CANCEL":
+			case m.Method == "BYE" || m.Method == "CANCEL":
 				o.w.reply(m, 200, "OK", "p0", "", "")
-			case m.method == "INVITE":
+			case m.Method == "INVITE":
 				o.w.reply(m, 487, "Request Terminated", "p0", "", "")
 			}
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media/rtp"
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 var (
@@ -207,8 +208,8 @@ func (o *order) callOut() {
 	o.line = o.a.dial(bridge.DialSpec{To: "sip:x@" + o.w.addr(), From: "alice", RingTimeout: time.Minute})
 	synctest.Wait()
 	time.Sleep(time.Duration(o.rng.IntN(500)) * time.Millisecond)
-	if m, ok := o.last(func(m message) bool { return m.method == "INVITE" }); ok {
-		o.base = draft{uri: "sip:x@" + o.w.to.String(), callID: m.value("call-id"), fromTag: "p0", toTag: tagOf(m.value("from")), cseq: 1}
+	if m, ok := o.last(func(m message) bool { return m.Method == "INVITE" }); ok {
+		o.base = draft{uri: "sip:x@" + o.w.to.String(), callID: m.value("call-id"), fromTag: "p0", toTag: grammar.TagOf(m.value("from")), cseq: 1}
 	}
 }
 
@@ -338,21 +339,21 @@ func (o *order) checkMessages() {
 	for _, m := range o.got {
 		o.seen["sent "+strings.SplitN(strings.TrimPrefix(m.start, "SIP/2.0 "), " ", 2)[0]+" "+strings.TrimLeft(m.value("cseq"), "0123456789 ")]++
 		key := m.value("via") + m.value("cseq")
-		if m.response && m.code > 100 && strings.HasSuffix(m.value("cseq"), " INVITE") {
-			if tag := tagOf(m.value("to")); tags[key] != "" && tags[key] != tag {
+		if m.Response && m.code > 100 && strings.HasSuffix(m.value("cseq"), " INVITE") {
+			if tag := grammar.TagOf(m.value("to")); tags[key] != "" && tags[key] != tag {
 				o.t.Errorf("two tags in responses to one INVITE: %s", m.start)
 			} else {
 				tags[key] = tag
 			}
 		}
-		if m.response && m.code >= 200 && strings.HasSuffix(m.value("cseq"), " INVITE") {
+		if m.Response && m.code >= 200 && strings.HasSuffix(m.value("cseq"), " INVITE") {
 			if old := finals[key]; old != 0 && old != m.code {
 				o.t.Errorf("two final responses to one request: %d and %d, %s", old, m.code, m.value("cseq"))
 			}
 			finals[key] = m.code
 		}
-		if !m.response && m.method != "ACK" && m.method != "CANCEL" {
-			n, _ := strconv.Atoi(seqOf(m.value("cseq")))
+		if !m.Response && m.Method != "ACK" && m.Method != "CANCEL" {
+			n, _ := strconv.Atoi(grammar.SeqOf(m.value("cseq")))
 			if old, ok := seqs[m.value("via")]; ok && old != n {
 				o.t.Errorf("one branch, two numbers: %s", m.start)
 			}

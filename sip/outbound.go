@@ -11,6 +11,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/sdp"
 	"github.com/roomline/roomline/sip/text"
 )
@@ -41,7 +42,7 @@ func (u *UA) Dial(spec bridge.DialSpec) (bridge.Line, error) {
 		return nil, err
 	}
 	for name, value := range spec.Headers {
-		if !isToken(name) || dialogFields[strings.ToLower(name)] || printableValue(value) != value {
+		if !grammar.IsToken(name) || dialogFields[strings.ToLower(name)] || grammar.OneLine(value) != value {
 			return nil, fmt.Errorf("header field %q cannot be sent", text.Printable(name, 64))
 		}
 	}
@@ -78,7 +79,7 @@ func (u *UA) newOutbound(spec bridge.DialSpec, uri string, hops []hop, terms sdp
 		return nil, err
 	}
 	d := Dialog{CallID: newCallID(), LocalTag: sipmsg.GenerateTagN(16), Target: uri, Remote: "<" + uri + ">",
-		LocalSeq: 1, Transport: hops[0].transport, Socket: f.addr, Secure: isSIPS(uri)}
+		LocalSeq: 1, Transport: hops[0].transport, Socket: f.addr, Secure: grammar.IsSIPS(uri)}
 	l := u.newLine(d, false, u.log.With("call_id", spec.CallID))
 	if err := l.openMedia(peer, terms); err != nil {
 		l.stop()

@@ -10,6 +10,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/sdp"
 	"github.com/roomline/roomline/sip/text"
 )
@@ -81,9 +82,9 @@ func (l *Line) onPrack(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	in.unacked = nil
 	answer, f := l.prackBody(in, p, req)
 	if f != nil {
-		l.ua.reply(req, tx, f.code, f.words)
+		l.ua.reply(req, tx, f.Code, f.Words)
 		if in.late && l.state == inviting { // our offer has no answer: there can be no call
-			l.refuse(488, bridge.CauseIncompatible, "the PRACK's SDP: "+f.words)
+			l.refuse(488, bridge.CauseIncompatible, "the PRACK's SDP: "+f.Words)
 		}
 		return
 	}
@@ -120,7 +121,7 @@ func (p *unacked) acknowledgedBy(prack, invite *sipmsg.Request) bool {
 
 // prackBody takes the SDP of a PRACK: the answer to our offer in p, or an offer
 // after the first one was settled, which gets its answer; RFC 3262 section 5.
-func (l *Line) prackBody(in *serverInvite, p *unacked, req *sipmsg.Request) (answer []byte, f *fault) {
+func (l *Line) prackBody(in *serverInvite, p *unacked, req *sipmsg.Request) (answer []byte, f *grammar.Fault) {
 	body, f := sdpBody(req)
 	if f != nil {
 		return nil, f
@@ -133,7 +134,7 @@ func (l *Line) prackBody(in *serverInvite, p *unacked, req *sipmsg.Request) (ans
 		return nil, nil
 	}
 	if !in.settled || l.state != inviting {
-		return nil, faultf(400, "the PRACK makes an offer before the first one is settled")
+		return nil, grammar.Faultf(400, "the PRACK makes an offer before the first one is settled")
 	}
 	answer, a, f, _ := l.takeOffer(req, body)
 	if f != nil {
@@ -144,20 +145,20 @@ func (l *Line) prackBody(in *serverInvite, p *unacked, req *sipmsg.Request) (ans
 }
 
 // takePrackAnswer settles an INVITE without offer before its 200.
-func (l *Line) takePrackAnswer(in *serverInvite, body []byte) *fault {
+func (l *Line) takePrackAnswer(in *serverInvite, body []byte) *grammar.Fault {
 	if body == nil {
-		return faultf(400, "there is no answer to the offer in the 183")
+		return grammar.Faultf(400, "there is no answer to the offer in the 183")
 	}
 	d, err := sdp.Parse(body)
 	if err != nil {
-		return faultf(400, "%s", err)
+		return grammar.Faultf(400, "%s", err)
 	}
 	a, err := l.sdp.Accept(d)
 	if err == nil {
 		err = l.agree(a)
 	}
 	if err != nil {
-		return faultf(488, "%s", err)
+		return grammar.Faultf(488, "%s", err)
 	}
 	in.agreed, in.late, in.settled = a, false, true
 	return nil

@@ -10,6 +10,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // rackOf is the RAck header line for a reliable response.
@@ -56,8 +57,8 @@ func TestEarlyMediaWaitsForItsPrack(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := w.response(183, "INVITE")
-		if m.value("require") != "100rel" || len(m.body) == 0 || m.value("contact") == "" {
-			t.Errorf("183: %+v", m.fields)
+		if m.value("require") != "100rel" || len(m.Body) == 0 || m.value("contact") == "" {
+			t.Errorf("183: %+v", m.Fields)
 		}
 		begin := time.Now()
 		for i, want := range []time.Duration{1, 3, 7} {
@@ -77,7 +78,7 @@ func TestEarlyMediaWaitsForItsPrack(t *testing.T) {
 		w.prack(&d, m, "")
 		w.response(200, "PRACK")
 		ok := w.response(200, "INVITE")
-		if len(ok.body) != 0 {
+		if len(ok.Body) != 0 {
 			t.Error("the 200 carries SDP although the 183 settled it")
 		}
 		w.ackOK(d, ok)
@@ -121,7 +122,7 @@ func TestAnswerDoesNotWaitForThePrackOfA180(t *testing.T) {
 		ringing := w.response(180, "INVITE")
 		c.Answer()
 		ok := w.response(200, "INVITE")
-		if len(ok.body) == 0 {
+		if len(ok.Body) == 0 {
 			t.Error("the 200 carries no SDP")
 		}
 		w.prack(&d, ringing, "") // late, and still right
@@ -192,12 +193,12 @@ func TestEarlyMediaWithoutReliability(t *testing.T) {
 		c.Early()
 		m := w.response(183, "INVITE")
 		if m.value("require") != "" || m.value("rseq") != "" {
-			t.Errorf("the caller does not know of reliability: %+v", m.fields)
+			t.Errorf("the caller does not know of reliability: %+v", m.Fields)
 		}
 		expect(t, c.Line, bridge.LineEarly)
 		c.Answer()
 		ok := w.response(200, "INVITE")
-		if string(ok.body) != string(m.body) {
+		if string(ok.Body) != string(m.Body) {
 			t.Error("the 200 describes something else than the 183")
 		}
 		w.ackOK(d, ok)
@@ -217,8 +218,8 @@ func TestOfferInPrackIsAnswered(t *testing.T) {
 		c, d := w.ring(a, "Supported: 100rel\r\n", sampleSDP("127.0.0.1", 40000, ""))
 		c.Early()
 		w.prack(&d, w.response(183, "INVITE"), sampleSDP("127.0.0.1", 40008, ""))
-		if m := w.response(200, "PRACK"); len(m.body) == 0 || c.Media().Params().Remote.Port() != 40008 {
-			t.Errorf("answer %q, media %+v", m.body, c.Media().Params())
+		if m := w.response(200, "PRACK"); len(m.Body) == 0 || c.Media().Params().Remote.Port() != 40008 {
+			t.Errorf("answer %q, media %+v", m.Body, c.Media().Params())
 		}
 		c.End(bridge.CauseBusy, "")
 	})
@@ -244,16 +245,16 @@ func TestReliableResponsesAreAcknowledgedInOrder(t *testing.T) {
 		var got []string
 		for range 3 {
 			p := w.request("PRACK")
-			got = append(got, tagOf(p.value("to"))+" "+p.value("rack")+" "+p.value("cseq"))
+			got = append(got, grammar.TagOf(p.value("to"))+" "+p.value("rack")+" "+p.value("cseq"))
 			w.reply(p, 200, "OK", "", "", "")
 		}
-		inviteSeq, _ := strconv.Atoi(seqOf(inv.value("cseq")))
+		inviteSeq, _ := strconv.Atoi(grammar.SeqOf(inv.value("cseq")))
 		s := func(n int) string { return strconv.Itoa(inviteSeq + n) }
 		want := []string{"one 7 " + s(0) + " INVITE " + s(1) + " PRACK", "one 8 " + s(0) + " INVITE " + s(2) + " PRACK", "two 100 " + s(0) + " INVITE " + s(1) + " PRACK"}
 		if strings.Join(got, "|") != strings.Join(want, "|") {
 			t.Errorf("PRACKs %q, want %q", got, want)
 		}
-		w.silence(time.Second, func(m message) bool { return m.method == "PRACK" })
+		w.silence(time.Second, func(m message) bool { return m.Method == "PRACK" })
 		expect(t, out, bridge.LineRinging)
 		expect(t, out, bridge.LineEarly)
 		w.reply(inv, 200, "OK", "one", "", sampleSDP("127.0.0.1", 40099, "")) // means nothing any more

@@ -55,7 +55,7 @@ func (w *wire) carrier(answers map[string]func(message)) {
 			}
 			m := parseMessage(append([]byte(nil), buf[:n]...))
 			m.from = from
-			if f := answers[m.method]; f != nil {
+			if f := answers[m.Method]; f != nil {
 				f(m)
 			}
 		}
@@ -201,8 +201,8 @@ func TestATrunkTestChangesNoBinding(t *testing.T) {
 	steps := a.testTrunk(t, trunk, bridge.TrunkTest{})
 	stepWant{"register", "ok", "line1@carrier.example"}.check(t, steps)
 	m := <-seen
-	if _, n := m.get("contact"); n != 0 || m.value("expires") != "" {
-		t.Errorf("the test registers: %v", m.fields)
+	if _, n := m.Get("contact"); n != 0 || m.value("expires") != "" {
+		t.Errorf("the test registers: %v", m.Fields)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // slowDNS answers nothing until it is given up.
@@ -75,7 +76,7 @@ func TestByeFromAPhoneThatHasNotAnswered(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		for i, tag := range []string{"one", "two"} {
 			bye := draft{method: "BYE", uri: "sip:x@" + w.to.String(), callID: inv.value("call-id"), branch: "z9hG4bK" + unique("b"),
-				fromTag: tag, toTag: tagOf(inv.value("from")), cseq: i + 1}
+				fromTag: tag, toTag: grammar.TagOf(inv.value("from")), cseq: i + 1}
 			w.sendDraft(bye)
 			w.response(200, "BYE")
 		}

@@ -8,6 +8,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -31,13 +32,13 @@ func reasonField(cause bridge.Cause, reason string) sipmsg.Header {
 func readReason(m sipmsg.Message) (q850 int, words string) {
 	elsewhere, n := false, 0
 	for _, h := range m.GetHeaders("Reason") {
-		for _, part := range splitOutside(h.Value(), ',') {
+		for _, part := range grammar.Split(h.Value(), ',') {
 			if n++; n > mostReasons {
 				break
 			}
 			protocol, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-			t, _ := paramOf(";"+params, "text")
-			v, _ := paramOf(";"+params, "cause")
+			t, _ := grammar.Param(";"+params, "text")
+			v, _ := grammar.Param(";"+params, "cause")
 			cause, err := strconv.Atoi(v)
 			if err != nil {
 				cause = 0
@@ -52,7 +53,7 @@ func readReason(m sipmsg.Message) (q850 int, words string) {
 				}
 			}
 			if words == "" {
-				words = text.Printable(unquote(strings.Trim(t, `"`)), 200)
+				words = text.Printable(grammar.Unquote(strings.Trim(t, `"`)), 200)
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // mostContacts bounds how many contacts of a redirection are kept.
@@ -19,12 +21,12 @@ func (l *Line) contactsOf(res fieldList) []string {
 	}
 	var list []contact
 	for field := range values(res, "Contact", "m") {
-		for _, value := range splitOutside(field, ',') {
-			uri, params, words := splitAddress(value)
+		for _, value := range grammar.Split(field, ',') {
+			uri, params, words := grammar.SplitAddress(value)
 			if words != "" || methodFault(uri) != nil || len(uri) > 256 {
 				continue
 			}
-			if v, ok := paramOf(params, "expires"); ok && strings.Trim(v, "0 ") == "" {
+			if v, ok := grammar.Param(params, "expires"); ok && strings.Trim(v, "0 ") == "" {
 				continue
 			}
 			uri, _, _ = strings.Cut(uri, "?")
@@ -51,7 +53,7 @@ func (l *Line) contactsOf(res fieldList) []string {
 
 // qValue is a contact's preference from 0 to 1; what says nothing has 1.
 func qValue(params string) float64 {
-	v, ok := paramOf(params, "q")
+	v, ok := grammar.Param(params, "q")
 	if !ok {
 		return 1
 	}

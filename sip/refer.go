@@ -9,6 +9,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -57,11 +58,11 @@ func (l *Line) onRefer(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	var with *Line
 	if f == nil && to.replaces != (replaces{}) {
 		if with = l.ua.lineNamed(to.replaces); with == l {
-			f = faultf(400, "a call cannot be transferred to itself")
+			f = grammar.Faultf(400, "a call cannot be transferred to itself")
 		}
 	}
 	if f != nil {
-		l.ua.reply(req, tx, f.code, f.words)
+		l.ua.reply(req, tx, f.Code, f.Words)
 		return
 	}
 	l.consider(req, tx, to, with)
@@ -167,18 +168,18 @@ type referTo struct {
 // readReferTo reads the one Refer-To that a REFER must have, section 2.1. Of the
 // header fields in its URI only Replaces counts: others would let a peer write
 // into our requests.
-func readReferTo(m fieldList) (referTo, *fault) {
+func readReferTo(m fieldList) (referTo, *grammar.Fault) {
 	value := only(m, "Refer-To", "r")
-	if value == "" || len(splitOutside(value, ',')) != 1 {
-		return referTo{}, faultf(400, "a REFER needs exactly one Refer-To")
+	if value == "" || len(grammar.Split(value, ',')) != 1 {
+		return referTo{}, grammar.Faultf(400, "a REFER needs exactly one Refer-To")
 	}
-	uri, _, words := splitAddress(value)
+	uri, _, words := grammar.SplitAddress(value)
 	if words != "" {
-		return referTo{}, faultf(400, "Refer-To: %s", words)
+		return referTo{}, grammar.Faultf(400, "Refer-To: %s", words)
 	}
 	uri, fields, _ := strings.Cut(uri, "?")
 	if !strings.Contains(value, "<") && fields != "" {
-		return referTo{}, faultf(400, "Refer-To: a URI with header fields needs brackets")
+		return referTo{}, grammar.Faultf(400, "Refer-To: a URI with header fields needs brackets")
 	}
 	to := referTo{uri: uri}
 	if f := methodFault(uri); f != nil {
@@ -192,12 +193,12 @@ func readReferTo(m fieldList) (referTo, *fault) {
 			continue
 		}
 		if found {
-			return to, faultf(400, "Refer-To: Replaces appears twice")
+			return to, grammar.Faultf(400, "Refer-To: Replaces appears twice")
 		}
 		if v, err = url.PathUnescape(v); err != nil {
-			return to, faultf(400, "Refer-To: Replaces cannot be read")
+			return to, grammar.Faultf(400, "Refer-To: Replaces cannot be read")
 		}
-		var f *fault
+		var f *grammar.Fault
 		if to.replaces, f = readReplaces(v); f != nil {
 			return to, f
 		}
@@ -207,21 +208,21 @@ func readReferTo(m fieldList) (referTo, *fault) {
 }
 
 // methodFault: we dial numbers; what else a Refer-To may ask for is not built.
-func methodFault(uri string) *fault {
+func methodFault(uri string) *grammar.Fault {
 	scheme, rest, _ := strings.Cut(uri, ":")
 	switch strings.ToLower(scheme) {
 	case "tel":
 		return nil
 	case "sip", "sips":
 	default:
-		return faultf(416, "URI scheme %s cannot be dialled", text.Printable(scheme, 16))
+		return grammar.Faultf(416, "URI scheme %s cannot be dialled", text.Printable(scheme, 16))
 	}
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		rest = rest[i+1:]
 	}
 	_, params, _ := strings.Cut(rest, ";")
-	if m, ok := paramOf(";"+params, "method"); ok && m != "INVITE" {
-		return faultf(403, "only an INVITE can be asked for")
+	if m, ok := grammar.Param(";"+params, "method"); ok && m != "INVITE" {
+		return grammar.Faultf(403, "only an INVITE can be asked for")
 	}
 	return nil
 }
@@ -259,7 +260,7 @@ func (l *Line) mine(host string) bool {
 
 // referredBy is the URI of Referred-By, RFC 3892, in printable form; it proves nothing.
 func referredBy(m fieldList) string {
-	uri, _, words := splitAddress(only(m, "Referred-By", "b"))
+	uri, _, words := grammar.SplitAddress(only(m, "Referred-By", "b"))
 	if words != "" {
 		return ""
 	}

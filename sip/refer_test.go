@@ -10,6 +10,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // refer is a REFER in a dialog of the wire's.
@@ -48,7 +49,7 @@ func TestReferIsDecidedByTheBridge(t *testing.T) {
 		}
 		d.cseq++
 	}
-	w.silence(300*time.Millisecond, func(m message) bool { return m.method == "NOTIFY" })
+	w.silence(300*time.Millisecond, func(m message) bool { return m.Method == "NOTIFY" })
 }
 
 func TestReferTellsItsProgress(t *testing.T) {
@@ -66,9 +67,9 @@ func TestReferTellsItsProgress(t *testing.T) {
 		t.Error("202 without Contact")
 	}
 	first := w.request("NOTIFY")
-	if s := first.value("subscription-state"); string(first.body) != "SIP/2.0 100 Trying\r\n" || first.value("event") != "refer" ||
+	if s := first.value("subscription-state"); string(first.Body) != "SIP/2.0 100 Trying\r\n" || first.value("event") != "refer" ||
 		first.value("content-type") != "message/sipfrag;version=2.0" || !strings.HasPrefix(s, "active;expires=") {
-		t.Fatalf("NOTIFY %s, %q: %q", s, first.value("event"), first.body)
+		t.Fatalf("NOTIFY %s, %q: %q", s, first.value("event"), first.Body)
 	}
 	ask.Progress(180, "Ringing")
 	ask.Progress(183, "Session Progress")
@@ -80,8 +81,8 @@ func TestReferTellsItsProgress(t *testing.T) {
 	for last.value("cseq") == first.value("cseq") {
 		last = w.request("NOTIFY")
 	}
-	if string(last.body) != "SIP/2.0 200 OK\r\n" || last.value("subscription-state") != "terminated;reason=noresource" {
-		t.Errorf("NOTIFY %s: %q", last.value("subscription-state"), last.body)
+	if string(last.Body) != "SIP/2.0 200 OK\r\n" || last.value("subscription-state") != "terminated;reason=noresource" {
+		t.Errorf("NOTIFY %s: %q", last.value("subscription-state"), last.Body)
 	}
 	w.reply(last, 200, "OK", "", "", "")
 	third := second.refer(ok, "<sip:1003@example.com>")
@@ -131,7 +132,7 @@ func TestReferWithoutASubscription(t *testing.T) {
 		t.Errorf("Refer-Sub: %q", m.value("refer-sub"))
 	}
 	ask.Progress(200, "OK")
-	w.silence(300*time.Millisecond, func(m message) bool { return m.method == "NOTIFY" })
+	w.silence(300*time.Millisecond, func(m message) bool { return m.Method == "NOTIFY" })
 }
 
 func TestReferThatCannotBeServed(t *testing.T) {
@@ -155,7 +156,7 @@ func TestReferThatCannotBeServed(t *testing.T) {
 		w.response(code, "REFER")
 	}
 	self := d.refer(ok, fmt.Sprintf("<sip:1@example.com?Replaces=%s>",
-		replaces{callID: d.callID, toTag: tagOf(ok.value("to")), fromTag: d.fromTag}.escaped()))
+		replaces{callID: d.callID, toTag: grammar.TagOf(ok.value("to")), fromTag: d.fromTag}.escaped()))
 	w.sendDraft(self)
 	w.response(400, "REFER")
 	stranger := w.invite()
@@ -171,7 +172,7 @@ func TestAttendedTransferNamesTheOtherCall(t *testing.T) {
 	w := newWire(t, a.Addr())
 	one, d1, ok1 := w.call(a)
 	two, d2, ok2 := w.call(a)
-	named := replaces{callID: d2.callID, toTag: tagOf(ok2.value("to")), fromTag: d2.fromTag}
+	named := replaces{callID: d2.callID, toTag: grammar.TagOf(ok2.value("to")), fromTag: d2.fromTag}
 	w.sendDraft(d1.refer(ok1, "<"+a.uri("lobby")+"?Replaces="+named.escaped()+">"))
 	ask := expect(t, one, bridge.LineReferred).Referral
 	if ask.Replaces != two || ask.RawReplaces != "" || ask.To != "lobby" {
@@ -275,7 +276,7 @@ func TestReferOutNamesTheOtherCall(t *testing.T) {
 	result := make(chan error, 1)
 	go func() { result <- one.Refer(ctx, "", two) }()
 	m := w.request("REFER")
-	named := replaces{callID: d2.callID, toTag: d2.fromTag, fromTag: tagOf(ok2.value("to"))}
+	named := replaces{callID: d2.callID, toTag: d2.fromTag, fromTag: grammar.TagOf(ok2.value("to"))}
 	if want := "<sip:bob@" + w.addr() + "?Replaces=" + named.escaped() + ">"; m.value("refer-to") != want {
 		t.Errorf("Refer-To %s, want %s", m.value("refer-to"), want)
 	}

@@ -81,7 +81,7 @@ func TestATrunkRegistersWithDigestAndTakesItBack(t *testing.T) {
 			a, w, _ := startTrunks(t, 1, func(w []*wire) dialplan.Trunk { return registering(w...) }, nil)
 			reg := w[0]
 			m := reg.request("REGISTER")
-			if m.uri != "sip:carrier.example" || uriOf(m.value("to")) != "sip:line1@carrier.example" || m.value("expires") != "3600" {
+			if m.URI != "sip:carrier.example" || uriOf(m.value("to")) != "sip:line1@carrier.example" || m.value("expires") != "3600" {
 				t.Errorf("%s, To %s, Expires %s", m.start, m.value("to"), m.value("expires"))
 			}
 			if got := a.state("carrier").Registration; got != "trying" {
@@ -94,7 +94,7 @@ func TestATrunkRegistersWithDigestAndTakesItBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, _ := digest.Digest(chal, digest.Options{Method: "REGISTER", URI: m.uri, Username: "line1", Password: "open-sesame", Cnonce: got.Cnonce, Count: 1})
+			want, _ := digest.Digest(chal, digest.Options{Method: "REGISTER", URI: m.URI, Username: "line1", Password: "open-sesame", Cnonce: got.Cnonce, Count: 1})
 			if got.Response != want.Response {
 				t.Error("the digest is wrong")
 			}
@@ -172,7 +172,7 @@ func TestAWrongPasswordIsNotTriedAgainAndAgain(t *testing.T) {
 	if words := a.state("carrier").RegisterError; !strings.Contains(words, "password is wrong") {
 		t.Errorf("it says %q", words)
 	}
-	w[0].silence(300*time.Millisecond, func(m message) bool { return m.method == "REGISTER" })
+	w[0].silence(300*time.Millisecond, func(m message) bool { return m.Method == "REGISTER" })
 }
 
 func TestRetryAfterAndBackoff(t *testing.T) {
@@ -198,9 +198,9 @@ func TestRetryAfterAndBackoff(t *testing.T) {
 func TestAContactNamesTheOutsideOfANAT(t *testing.T) {
 	a, w, _ := startTrunks(t, 1, func(w []*wire) dialplan.Trunk { return registering(w...) }, nil)
 	m := w[0].request("REGISTER")
-	for i, f := range m.fields {
-		if f.name == "via" {
-			m.fields[i].value = strings.Replace(f.value, ";rport", ";received=203.0.113.9;rport=31000", 1)
+	for i, f := range m.Fields {
+		if f.Name == "via" {
+			m.Fields[i].Value = strings.Replace(f.Value, ";rport", ";received=203.0.113.9;rport=31000", 1)
 		}
 	}
 	w[0].grant(m, 600)
@@ -326,7 +326,7 @@ func TestARegistrationOverTCPIsMadeAnewWhenItsConnectionBreaks(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := parseMessage(buf[:n])
-		if m.method != "REGISTER" || !strings.Contains(m.value("contact"), "transport=tcp") {
+		if m.Method != "REGISTER" || !strings.Contains(m.value("contact"), "transport=tcp") {
 			t.Errorf("try %d: %s with Contact %s", i, m.start, m.value("contact"))
 		}
 		fmt.Fprintf(conn, "SIP/2.0 200 OK\r\nVia: %s\r\nFrom: %s\r\nTo: %s;tag=r\r\nCall-ID: %s\r\nCSeq: %s\r\nContact: %s;expires=600\r\nContent-Length: 0\r\n\r\n",

@@ -8,16 +8,18 @@ import (
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // grantedTo is how long a 200 to REGISTER lets a contact live, section 10.2.4.
 func grantedTo(res *sipmsg.Response, contact string, asked time.Duration) time.Duration {
 	ours, _, _ := strings.Cut(contact, ";")
 	for _, h := range res.GetHeaders("Contact") {
-		for _, value := range splitOutside(h.Value(), ',') {
-			uri, params, _ := splitAddress(value)
+		for _, value := range grammar.Split(h.Value(), ',') {
+			uri, params, _ := grammar.SplitAddress(value)
 			uri, _, _ = strings.Cut(uri, ";")
-			if v, ok := paramOf(params, "expires"); ok && strings.EqualFold(uri, ours) {
+			if v, ok := grammar.Param(params, "expires"); ok && strings.EqualFold(uri, ours) {
 				if n, err := strconv.ParseUint(v, 10, 31); err == nil && n > 0 {
 					return min(time.Duration(n)*time.Second, registerMost)
 				}

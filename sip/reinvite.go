@@ -51,7 +51,7 @@ func (l *Line) onReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 func (l *Line) takeReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx, refuse func(int, string, ...sipmsg.Header)) {
 	body, f := sdpBody(req)
 	if f != nil {
-		refuse(f.code, f.words, sipmsg.NewHeader("Accept", "application/sdp"))
+		refuse(f.Code, f.Words, sipmsg.NewHeader("Accept", "application/sdp"))
 		return
 	}
 	in := &serverInvite{tx: tx, req: req, late: body == nil}
@@ -60,7 +60,7 @@ func (l *Line) takeReinvite(req *sipmsg.Request, tx *sipmsg.ServerTx, refuse fun
 	} else {
 		var warn sipmsg.Header
 		if in.body, in.agreed, f, warn = l.takeOffer(req, body); f != nil {
-			refuse(f.code, f.words, fields(warn)...)
+			refuse(f.Code, f.Words, fields(warn)...)
 			return
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	sipmsg "github.com/emiago/sipgo/sip"
 
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -31,11 +32,11 @@ func (r replaces) escaped() string {
 }
 
 // readReplaces reads a Replaces value that is not escaped.
-func readReplaces(value string) (replaces, *fault) {
+func readReplaces(value string) (replaces, *grammar.Fault) {
 	id, params, _ := strings.Cut(strings.TrimSpace(value), ";")
 	r := replaces{callID: strings.TrimSpace(id)}
 	if r.callID == "" || len(r.callID) > 256 || strings.ContainsAny(r.callID, " \t,\"<>") || text.Printable(r.callID, 256) != r.callID {
-		return r, faultf(400, "Replaces: the Call-ID is not one word of at most 256 letters")
+		return r, grammar.Faultf(400, "Replaces: the Call-ID is not one word of at most 256 letters")
 	}
 	seen := map[string]bool{}
 	for _, p := range strings.Split(params, ";") {
@@ -52,27 +53,27 @@ func readReplaces(value string) (replaces, *fault) {
 			continue
 		}
 		if seen[name] {
-			return r, faultf(400, "Replaces: %s appears twice", name)
+			return r, grammar.Faultf(400, "Replaces: %s appears twice", name)
 		}
 		seen[name] = true
 	}
-	if !isToken(r.toTag) || !isToken(r.fromTag) || len(r.toTag)+len(r.fromTag) > 512 {
-		return r, faultf(400, "Replaces needs a to-tag and a from-tag")
+	if !grammar.IsToken(r.toTag) || !grammar.IsToken(r.fromTag) || len(r.toTag)+len(r.fromTag) > 512 {
+		return r, grammar.Faultf(400, "Replaces needs a to-tag and a from-tag")
 	}
 	return r, nil
 }
 
 // replacedBy finds the Line that an INVITE wants to take the place of, section
 // 3; nil without a fault when it has no such wish.
-func (u *UA) replacedBy(req *sipmsg.Request) (*Line, *fault) {
+func (u *UA) replacedBy(req *sipmsg.Request) (*Line, *grammar.Fault) {
 	list := req.GetHeaders("Replaces")
 	switch {
 	case len(list) == 0:
 		return nil, nil
-	case len(list) > 1 || len(splitOutside(list[0].Value(), ',')) > 1:
-		return nil, faultf(400, "an INVITE replaces one call, not several")
+	case len(list) > 1 || len(grammar.Split(list[0].Value(), ',')) > 1:
+		return nil, grammar.Faultf(400, "an INVITE replaces one call, not several")
 	case len(req.GetHeaders("Join")) > 0:
-		return nil, faultf(400, "Replaces and Join exclude each other")
+		return nil, grammar.Faultf(400, "Replaces and Join exclude each other")
 	}
 	r, f := readReplaces(list[0].Value())
 	if f != nil {
@@ -80,14 +81,14 @@ func (u *UA) replacedBy(req *sipmsg.Request) (*Line, *fault) {
 	}
 	l := u.lineNamed(r)
 	if l == nil {
-		return nil, faultf(481, "there is no call to be replaced")
+		return nil, grammar.Faultf(481, "there is no call to be replaced")
 	}
 	err := l.ask(func() error { return l.replaceable(r) })
-	if f, ok := err.(*fault); ok {
+	if f, ok := err.(*grammar.Fault); ok {
 		return nil, f
 	}
 	if err != nil {
-		return nil, faultf(481, "there is no call to be replaced")
+		return nil, grammar.Faultf(481, "there is no call to be replaced")
 	}
 	return l, nil
 }
@@ -108,13 +109,13 @@ func (l *Line) replaceable(r replaces) error {
 	}
 	switch {
 	case !fork && (l.dialog.RemoteTag == "" || l.dialog.RemoteTag != r.fromTag):
-		return faultf(481, "there is no call to be replaced")
+		return grammar.Faultf(481, "there is no call to be replaced")
 	case l.ended || l.state >= leaving:
-		return faultf(603, "the call to be replaced is over")
+		return grammar.Faultf(603, "the call to be replaced is over")
 	case l.state == inviting && l.inbound:
-		return faultf(481, "a call that rings here cannot be replaced")
+		return grammar.Faultf(481, "a call that rings here cannot be replaced")
 	case r.earlyOnly && l.state != inviting:
-		return faultf(486, "the call to be replaced is answered already")
+		return grammar.Faultf(486, "the call to be replaced is answered already")
 	}
 	return nil
 }

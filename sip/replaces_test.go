@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 func TestInviteReplacesACall(t *testing.T) {
 	a := startAgent(t, nil)
 	w, other := newWire(t, a.Addr()), newWire(t, a.Addr())
 	old, d, ok := w.call(a)
-	named := replaces{callID: d.callID, toTag: tagOf(ok.value("to")), fromTag: d.fromTag}
+	named := replaces{callID: d.callID, toTag: grammar.TagOf(ok.value("to")), fromTag: d.fromTag}
 	for _, c := range []struct {
 		name, extra string
 		code        int
@@ -79,7 +80,7 @@ func TestACallOfOursThatRingsCanBeReplaced(t *testing.T) {
 	w.reply(m, 180, "Ringing", "fork1", "", "")
 	expect(t, out, bridge.LineRinging)
 	invite := w.invite()
-	invite.extra = "Replaces: " + replaces{callID: m.value("call-id"), toTag: tagOf(m.value("from")), fromTag: "fork1", earlyOnly: true}.String() + "\r\n"
+	invite.extra = "Replaces: " + replaces{callID: m.value("call-id"), toTag: grammar.TagOf(m.value("from")), fromTag: "fork1", earlyOnly: true}.String() + "\r\n"
 	w.sendDraft(invite)
 	if c := a.incoming(); c.Replaces != out {
 		t.Errorf("Replaces is %v", c.Replaces)
@@ -209,7 +210,7 @@ func TestForksRingByThemselvesAndLateOnesAreToldWhy(t *testing.T) {
 	// A key from each fork, with sequence numbers of their own.
 	for i, tag := range []string{"fork1", "fork2", "fork1"} {
 		info := w.invite()
-		info.method, info.callID, info.fromTag, info.toTag, info.cseq = "INFO", m.value("call-id"), tag, tagOf(m.value("from")), 7-i%2+i
+		info.method, info.callID, info.fromTag, info.toTag, info.cseq = "INFO", m.value("call-id"), tag, grammar.TagOf(m.value("from")), 7-i%2+i
 		info.extra, info.body = relayType, "Signal=1\r\n"
 		w.sendDraft(info)
 		w.response(200, "INFO")
@@ -227,7 +228,7 @@ func TestForksRingByThemselvesAndLateOnesAreToldWhy(t *testing.T) {
 		t.Errorf("BYE to %s: %s", bye.value("to"), bye.value("reason"))
 	}
 	w.reply(bye, 200, "OK", "", "", "")
-	w.silence(100*time.Millisecond, func(m message) bool { return m.method == "BYE" && strings.Contains(m.value("to"), "fork2") })
+	w.silence(100*time.Millisecond, func(m message) bool { return m.Method == "BYE" && strings.Contains(m.value("to"), "fork2") })
 }
 
 func TestASixHundredStopsTheSearch(t *testing.T) {
@@ -258,7 +259,7 @@ func TestALateForkIsHungUpBehindItsPracks(t *testing.T) {
 			t.Errorf("PRACK for %s goes to %s", r.tag, to)
 		}
 		if r.tag == "fork1" {
-			last = seqOf(prack.value("cseq"))
+			last = grammar.SeqOf(prack.value("cseq"))
 		}
 		w.reply(prack, 200, "OK", "", "", "")
 	}
@@ -268,7 +269,7 @@ func TestALateForkIsHungUpBehindItsPracks(t *testing.T) {
 	w.request("ACK")
 	w.reply(m, 200, "OK", "fork1", "", sampleSDP("127.0.0.1", 40000, ""))
 	bye := w.request("BYE")
-	if got := seqOf(bye.value("cseq")); len(got) < len(last) || len(got) == len(last) && got <= last {
+	if got := grammar.SeqOf(bye.value("cseq")); len(got) < len(last) || len(got) == len(last) && got <= last {
 		t.Errorf("BYE has CSeq %s, the PRACK before it had %s", got, last)
 	}
 	w.reply(bye, 200, "OK", "", "", "")

@@ -12,6 +12,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -209,7 +210,7 @@ func inviteOf(req *sipmsg.Request) bridge.Invite {
 		Transport: sipmsg.NetworkToLower(req.Transport()),
 		SIPCallID: req.CallID().Value(),
 		From:      userPart(&req.From().Address),
-		FromName:  unquote(req.From().DisplayName),
+		FromName:  grammar.Unquote(req.From().DisplayName),
 		To:        userPart(&req.Recipient),
 		Headers:   fieldsOf(req),
 		Identity:  identityOf(req),
@@ -285,13 +286,13 @@ func (u *UA) refuseInvite(req *sipmsg.Request, tx *sipmsg.ServerTx, r bridge.Ref
 }
 
 // refusedRaw hears of INVITEs that the guard turned away.
-func (u *UA) refusedRaw(h *head, f *fault, source netip.AddrPort, transport string) {
-	from, _ := h.get("from")
-	id, _ := h.get("call-id")
-	uri, _, _ := splitAddress(from)
+func (u *UA) refusedRaw(h *grammar.Head, f *grammar.Fault, source netip.AddrPort, transport string) {
+	from, _ := h.Get("from")
+	id, _ := h.Get("call-id")
+	uri, _, _ := grammar.SplitAddress(from)
 	u.report(bridge.Refusal{
-		Source: source.String(), Transport: transport, From: text.Printable(userOf(uri), 128), To: text.Printable(userOf(h.uri), 128),
-		SIPCallID: text.Printable(id, 256), SIPCode: f.code, Cause: bridge.CauseSignalling, Reason: f.words,
+		Source: source.String(), Transport: transport, From: text.Printable(userOf(uri), 128), To: text.Printable(userOf(h.URI), 128),
+		SIPCallID: text.Printable(id, 256), SIPCode: f.Code, Cause: bridge.CauseSignalling, Reason: f.Words,
 	})
 }
 

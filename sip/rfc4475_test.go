@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/trace"
 )
 
@@ -164,7 +165,7 @@ func (a *answers) record(m trace.Message) {
 		return
 	}
 	p := parseMessage(append([]byte(nil), m.Raw...))
-	if p.response && p.code != 100 {
+	if p.Response && p.code != 100 {
 		a.mu.Lock()
 		a.list = append(a.list, p)
 		a.mu.Unlock()
@@ -177,7 +178,7 @@ func (a *answers) to(t *testing.T, b *agent, w *wire, raw []byte) (code, words s
 	a.mu.Lock()
 	a.list = nil
 	a.mu.Unlock()
-	id, _ := readHead(raw).get("call-id")
+	id, _ := grammar.Read(raw).Get("call-id")
 	w.send(string(raw))
 	found := func() (message, bool) {
 		a.mu.Lock()

@@ -308,8 +308,8 @@ func TestHandshakeOfAPhoneBehindANAT(t *testing.T) {
 	d := w.invite()
 	d.body = sampleSDP("192.168.7.7", 0, "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=rtcp-mux\r\na=setup:actpass\r\na=fingerprint:"+id.Fingerprint().String()+"\r\n")
 	line, ok := secureCall(t, b, d, w)
-	if !strings.Contains(string(ok.body), "a=setup:passive\r\n") {
-		t.Fatalf("the answer:\n%s", ok.body)
+	if !strings.Contains(string(ok.Body), "a=setup:passive\r\n") {
+		t.Fatalf("the answer:\n%s", ok.Body)
 	}
 	if err := s.Update(rtp.Params{Remote: line.Media().LocalAddr(), Codec: media.PCMU, Mux: true, Send: true,
 		Security: &rtp.Security{DTLS: &rtp.DTLS{Active: true, Fingerprints: []rtp.Fingerprint{b.identity.Fingerprint()}}}}); err != nil {

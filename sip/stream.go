@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // stream is one TCP or TLS connection as sipgo sees it: Read gives whole
@@ -133,8 +135,8 @@ func (c *stream) next(idle time.Duration) ([]byte, error) {
 	}
 	c.owner.tap.received(raw, c.transport, c.local, c.remote)
 	checked := raw
-	if claimed > maxMessage {
-		checked = append(raw, make([]byte, maxMessage)...) // only its length matters: 513
+	if claimed > grammar.MaxMessage {
+		checked = append(raw, make([]byte, grammar.MaxMessage)...) // only its length matters: 513
 	}
 	ok, answer := c.owner.guard.admit(checked, c.remote, c.transport)
 	if answer != nil {
@@ -231,17 +233,17 @@ func (c *stream) frame() (raw []byte, claimed int, err error) {
 		if err != nil && err != bufio.ErrBufferFull {
 			return nil, 0, err
 		}
-		if len(raw) > maxMessage {
+		if len(raw) > grammar.MaxMessage {
 			return raw, 0, nil
 		}
 	}
-	length, n := readHead(raw).get("content-length")
+	length, n := grammar.Read(raw).Get("content-length")
 	size, bad := strconv.ParseUint(length, 10, 31)
 	if n != 1 || bad != nil {
 		return raw, 0, nil
 	}
 	claimed = len(raw) + int(size)
-	if claimed > maxMessage {
+	if claimed > grammar.MaxMessage {
 		return raw, claimed, nil
 	}
 	body := make([]byte, size)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // What RFC 4028 recommends: half an hour, and no less than a minute and a half.
@@ -40,7 +42,7 @@ func (e expires) field() sipmsg.Header {
 func readExpires(m fieldList) expires {
 	value, params, _ := strings.Cut(only(m, "Session-Expires", "x"), ";")
 	e := expires{interval: seconds(value)}
-	if who, ok := paramOf(";"+params, "refresher"); ok {
+	if who, ok := grammar.Param(";"+params, "refresher"); ok {
 		e.refresher = strings.ToLower(strings.TrimSpace(who))
 	}
 	return e

@@ -36,8 +36,8 @@ func TestSessionIsRefreshedByUpdate(t *testing.T) {
 			w.conn.SetReadDeadline(time.Time{})
 			time.Sleep(15 * time.Second)
 			u := w.request("UPDATE")
-			if d := time.Since(begin); d != 20*time.Second || len(u.body) != 0 || u.value("session-expires") != "40;refresher=uac" {
-				t.Errorf("UPDATE after %v with %d bytes, Session-Expires %q", d, len(u.body), u.value("session-expires"))
+			if d := time.Since(begin); d != 20*time.Second || len(u.Body) != 0 || u.value("session-expires") != "40;refresher=uac" {
+				t.Errorf("UPDATE after %v with %d bytes, Session-Expires %q", d, len(u.Body), u.value("session-expires"))
 			}
 			w.reply(u, 200, "OK", "", "Session-Expires: 40;refresher=uac\r\n", "")
 		}
@@ -63,8 +63,8 @@ func TestSessionIsRefreshedByAnInviteThatChangesNothing(t *testing.T) {
 				w.reply(w.request("UPDATE"), 405, "Method Not Allowed", "", "", "") // said, and not meant
 			}
 			inv := w.request("INVITE")
-			if string(inv.body) != string(first.body) {
-				t.Errorf("the refresh offers\n%s\nwhere the call began with\n%s", inv.body, first.body)
+			if string(inv.Body) != string(first.Body) {
+				t.Errorf("the refresh offers\n%s\nwhere the call began with\n%s", inv.Body, first.Body)
 			}
 			w.reply(inv, 200, "OK", "", "Session-Expires: 12;refresher=uac\r\n", sampleSDP("127.0.0.1", 40010, ""))
 			w.request("ACK")
@@ -91,7 +91,7 @@ func TestRefreshThatFails(t *testing.T) {
 				time.Sleep(29 * time.Second)
 				for _, code := range c.codes {
 					m, _ := w.receive(12 * time.Second)
-					if m.head == nil || m.method != "UPDATE" {
+					if m.Head == nil || m.Method != "UPDATE" {
 						break
 					}
 					if code != 0 {
@@ -118,7 +118,7 @@ func TestSessionThatNobodyRefreshesEnds(t *testing.T) {
 		c.Answer()
 		ok := w.response(200, "INVITE")
 		if ok.value("session-expires") != "30;refresher=uac" || ok.value("require") != "timer" {
-			t.Errorf("200: %+v", ok.fields)
+			t.Errorf("200: %+v", ok.Fields)
 		}
 		w.ackOK(d, ok)
 		expect(t, c.Line, bridge.LineAnswered)
@@ -127,7 +127,7 @@ func TestSessionThatNobodyRefreshesEnds(t *testing.T) {
 		u.extra = "Supported: timer\r\nSession-Expires: 30;refresher=uac\r\n"
 		w.sendDraft(u)
 		if m := w.response(200, "UPDATE"); m.value("session-expires") != "30;refresher=uac" {
-			t.Errorf("refreshed: %+v", m.fields)
+			t.Errorf("refreshed: %+v", m.Fields)
 		}
 		time.Sleep(15 * time.Second)
 		bye := w.request("BYE")

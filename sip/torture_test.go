@@ -12,6 +12,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 // spoiled is one line of testdata/torture.txt.
@@ -169,9 +170,9 @@ func checkAnswer(t *testing.T, w *wire, s spoiled, d draft) {
 		case m.code != s.code:
 			t.Errorf("%s %s: answered %q, want %d", s.method, s.name, m.start, s.code)
 		case m.code >= 300 && (m.phrase == "" || m.value("warning") == "" || m.value("server") == ""):
-			t.Errorf("%s %s: answered without words: %q %q", s.method, s.name, m.start, m.fields)
-		case m.code == 405 || m.fault != nil:
-			t.Errorf("%s %s: our answer is broken: %v", s.method, s.name, m.fault)
+			t.Errorf("%s %s: answered without words: %q %q", s.method, s.name, m.start, m.Fields)
+		case m.code == 405 || m.Fault != nil:
+			t.Errorf("%s %s: our answer is broken: %v", s.method, s.name, m.Fault)
 		}
 		return
 	}
@@ -218,7 +219,7 @@ func FuzzRequestCheck(f *testing.F) {
 	f.Add([]byte(strings.Replace(sound, "Via", "v", 1) + "x"))
 	source := netip.MustParseAddrPort("192.0.2.1:5060")
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		g := newGuard("test", func(*head, *fault, netip.AddrPort, string) {})
+		g := newGuard("test", func(*grammar.Head, *grammar.Fault, netip.AddrPort, string) {})
 		ok, answer := g.admit(raw, source, "udp")
 		if !ok {
 			checkFuzzAnswer(t, g, answer)
@@ -241,9 +242,9 @@ func checkFuzzAnswer(t *testing.T, g *guard, answer []byte) {
 	if answer == nil {
 		return
 	}
-	h := readHead(answer)
-	if h.fault != nil || !h.response {
-		t.Errorf("broken answer: %v\n%q", h.fault, answer)
+	h := grammar.Read(answer)
+	if h.Fault != nil || !h.Response {
+		t.Errorf("broken answer: %v\n%q", h.Fault, answer)
 	}
 	replyTo(answer, netip.MustParseAddrPort("192.0.2.1:5060"))
 }

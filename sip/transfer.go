@@ -11,6 +11,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -132,7 +133,7 @@ func (l *Line) referURI(target string) (string, error) {
 	scheme, _, named := strings.Cut(target, ":")
 	switch strings.ToLower(scheme) {
 	case "sip", "sips", "tel":
-		if words := addressFault(target); words != "" {
+		if words := grammar.AddressFault(target); words != "" {
 			return "", fmt.Errorf("%q cannot be dialled: %s", text.Printable(target, 128), words)
 		}
 		if strings.Contains(target, "?") {

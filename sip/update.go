@@ -5,6 +5,7 @@ import (
 
 	sipmsg "github.com/emiago/sipgo/sip"
 
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/sdp"
 )
 
@@ -20,7 +21,7 @@ func (l *Line) onUpdate(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 	}
 	body, f := sdpBody(req)
 	if f != nil {
-		l.ua.reply(req, tx, f.code, f.words, sipmsg.NewHeader("Accept", "application/sdp"))
+		l.ua.reply(req, tx, f.Code, f.Words, sipmsg.NewHeader("Accept", "application/sdp"))
 		return
 	}
 	d := l.dialogOf(req)
@@ -32,7 +33,7 @@ func (l *Line) onUpdate(req *sipmsg.Request, tx *sipmsg.ServerTx) {
 		var a sdp.Agreement
 		var warn sipmsg.Header
 		if answer, a, f, warn = l.takeOffer(req, body); f != nil {
-			l.ua.reply(req, tx, f.code, f.words, fields(warn)...)
+			l.ua.reply(req, tx, f.Code, f.Words, fields(warn)...)
 			return
 		}
 		defer l.updated(a)
@@ -80,14 +81,14 @@ func (l *Line) openOffers(req *sipmsg.Request) (ours, theirs bool) {
 }
 
 // takeOffer answers an offer and puts it in force; a fault leaves the session as it was.
-func (l *Line) takeOffer(req *sipmsg.Request, body []byte) (answer []byte, a sdp.Agreement, f *fault, warn sipmsg.Header) {
+func (l *Line) takeOffer(req *sipmsg.Request, body []byte) (answer []byte, a sdp.Agreement, f *grammar.Fault, warn sipmsg.Header) {
 	d, err := sdp.Parse(body)
 	if err != nil {
-		return nil, a, faultf(400, "%s", err), nil
+		return nil, a, grammar.Faultf(400, "%s", err), nil
 	}
 	if answer, a, err = l.answerOffer(d); err != nil {
 		r, warn := mediaRefusal(err)
-		return nil, a, faultf(r.SIPCode, "%s", r.Reason), warn
+		return nil, a, grammar.Faultf(r.SIPCode, "%s", r.Reason), warn
 	}
 	if d := l.dialogOf(req); req.Method != sipmsg.PRACK {
 		d.followRequest(req) // section 12.2.2: a target refresh
@@ -95,7 +96,7 @@ func (l *Line) takeOffer(req *sipmsg.Request, body []byte) (answer []byte, a sdp
 	}
 	if err := l.agree(a); err != nil {
 		l.log.Error("an offer", "error", err)
-		return nil, a, faultf(500, "the new media cannot be used"), nil
+		return nil, a, grammar.Faultf(500, "the new media cannot be used"), nil
 	}
 	return answer, a, nil, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/sip/grammar"
 )
 
 func TestUpdateWithinACall(t *testing.T) {
@@ -19,8 +20,8 @@ func TestUpdateWithinACall(t *testing.T) {
 			return u
 		}
 		w.sendDraft(update("", sampleSDP("127.0.0.1", 40050, "")+"a=sendonly\r\n"))
-		if m := w.response(200, "UPDATE"); !strings.Contains(string(m.body), "a=recvonly") || m.value("contact") == "" {
-			t.Errorf("held by UPDATE, answered %q, %+v", m.body, m.fields)
+		if m := w.response(200, "UPDATE"); !strings.Contains(string(m.Body), "a=recvonly") || m.value("contact") == "" {
+			t.Errorf("held by UPDATE, answered %q, %+v", m.Body, m.Fields)
 		}
 		expect(t, line, bridge.LineHeld)
 		if p := line.Media().Params(); p.Remote.Port() != 40050 || p.Send {
@@ -47,8 +48,8 @@ func TestUpdateWithinACall(t *testing.T) {
 
 		moved := n.wire(t, a.Addr()) // a target refresh without SDP
 		moved.sendDraft(update("", ""))
-		if m := moved.response(200, "UPDATE"); len(m.body) != 0 {
-			t.Errorf("answer %q to no offer", m.body)
+		if m := moved.response(200, "UPDATE"); len(m.Body) != 0 {
+			t.Errorf("answer %q to no offer", m.Body)
 		}
 		line.End(bridge.CauseNormal, "")
 		moved.reply(moved.request("BYE"), 200, "OK", "", "", "")
@@ -96,7 +97,7 @@ func TestUpdateFromAForkBeforeTheAnswer(t *testing.T) {
 		inv := w.request("INVITE")
 		w.reply(inv, 183, "Progress", "one", "", sampleSDP("127.0.0.1", 40010, ""))
 		expect(t, out, bridge.LineEarly)
-		d := draft{uri: "sip:x@" + w.to.String(), callID: inv.value("call-id"), fromTag: "one", toTag: tagOf(inv.value("from"))}
+		d := draft{uri: "sip:x@" + w.to.String(), callID: inv.value("call-id"), fromTag: "one", toTag: grammar.TagOf(inv.value("from"))}
 		update := func(fork string, port, code int) {
 			t.Helper()
 			d.cseq++

@@ -5,6 +5,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/stir"
 )
 
@@ -59,9 +60,9 @@ func forms(t dialplan.Trunk, numbers ...string) (list []string) {
 func claimedVerstat(req *sipmsg.Request) string {
 	for _, name := range []string{"P-Asserted-Identity", "From"} {
 		for _, h := range req.GetHeaders(name) {
-			uri, params, _ := splitAddress(h.Value())
+			uri, params, _ := grammar.SplitAddress(h.Value())
 			for _, list := range []string{uri, params} {
-				if v, ok := paramOf(list, "verstat"); ok && isVerstat(v) {
+				if v, ok := grammar.Param(list, "verstat"); ok && isVerstat(v) {
 					return v
 				}
 			}

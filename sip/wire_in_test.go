@@ -7,6 +7,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/sdp"
 )
 
@@ -18,9 +19,9 @@ func TestResponsesIntroduceThemselves(t *testing.T) {
 	w.sendDraft(d)
 	m := w.response(200, "OPTIONS")
 	if m.value("server") != "Roomline/test" || !strings.Contains(m.value("allow"), "INVITE") || m.value("accept") != "application/sdp" {
-		t.Errorf("OPTIONS answer: %+v", m.fields)
+		t.Errorf("OPTIONS answer: %+v", m.Fields)
 	}
-	if _, n := m.get("supported"); n != 1 {
+	if _, n := m.Get("supported"); n != 1 {
 		t.Error("no Supported")
 	}
 	if via := m.value("via"); !strings.Contains(via, "rport="+portOf(w.addr())) || !strings.Contains(via, "received=127.0.0.1") {
@@ -52,7 +53,7 @@ func TestRetransmittedInviteIsOneCall(t *testing.T) {
 	}
 	c.End(bridge.CauseBusy, "")
 	busy := w.response(486, "INVITE")
-	if tagOf(busy.value("to")) != tagOf(ringing.value("to")) {
+	if grammar.TagOf(busy.value("to")) != grammar.TagOf(ringing.value("to")) {
 		t.Error("180 and 486 differ in their tag")
 	}
 	w.sendDraft(d.ackOf(busy))
@@ -60,7 +61,7 @@ func TestRetransmittedInviteIsOneCall(t *testing.T) {
 
 // ackOf is the ACK of a failure: the INVITE's own branch.
 func (d draft) ackOf(m message) draft {
-	d.method, d.body, d.extra, d.toTag = "ACK", "", "", tagOf(m.value("to"))
+	d.method, d.body, d.extra, d.toTag = "ACK", "", "", grammar.TagOf(m.value("to"))
 	return d
 }
 
@@ -86,7 +87,7 @@ func TestAnswerIsRepeatedUntilAck(t *testing.T) {
 	c.Answer()
 	first := w.response(200, "INVITE")
 	for range 3 {
-		if again := w.response(200, "INVITE"); string(again.body) != string(first.body) {
+		if again := w.response(200, "INVITE"); string(again.Body) != string(first.Body) {
 			t.Error("the repeated 200 says something else")
 		}
 	}
@@ -118,7 +119,7 @@ func TestHangingUpBeforeTheAckWaitsForIt(t *testing.T) {
 	c.Answer()
 	c.End(bridge.CauseNormal, "")
 	ok := w.response(200, "INVITE")
-	w.silence(250*time.Millisecond, func(m message) bool { return m.method == "BYE" })
+	w.silence(250*time.Millisecond, func(m message) bool { return m.Method == "BYE" })
 	w.sendDraft(d.within("ACK", ok))
 	w.reply(w.request("BYE"), 200, "OK", "", "", "")
 	expectEnd(t, c.Line, bridge.CauseNormal)
@@ -137,7 +138,7 @@ func TestCancelRaces(t *testing.T) {
 		w.sendDraft(cancel(d))
 		ok := w.response(200, "CANCEL")
 		gone := w.response(487, "INVITE")
-		if tagOf(gone.value("to")) != tagOf(ringing.value("to")) || tagOf(ok.value("to")) != tagOf(gone.value("to")) {
+		if grammar.TagOf(gone.value("to")) != grammar.TagOf(ringing.value("to")) || grammar.TagOf(ok.value("to")) != grammar.TagOf(gone.value("to")) {
 			t.Errorf("tags differ: %s, %s, %s", ringing.value("to"), gone.value("to"), ok.value("to"))
 		}
 		w.sendDraft(d.ackOf(gone))
@@ -362,7 +363,7 @@ func TestPeerDefect14LateOffer(t *testing.T) {
 	c := b.incoming()
 	c.Answer()
 	ok := w.response(200, "INVITE")
-	offer, err := sdp.Parse(ok.body)
+	offer, err := sdp.Parse(ok.Body)
 	if err != nil || len(offer.Streams) != 1 || offer.Streams[0].Dir != sdp.SendRecv {
 		t.Fatalf("the 200 offers %v, %v", offer, err)
 	}

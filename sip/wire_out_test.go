@@ -12,6 +12,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/sdp"
 )
 
@@ -37,8 +38,8 @@ func TestDigestCredentialsAreSentOnceForEachRealm(t *testing.T) {
 		if cred.QOP != "" {
 			chal.QOP = []string{cred.QOP}
 		}
-		want, err := digest.Digest(chal, digest.Options{Method: m.method, URI: m.uri, Username: "alice", Password: "secret", Cnonce: cred.Cnonce, Count: cred.Nc})
-		if err != nil || cred.Nonce != nonce || cred.URI != m.uri || want.Response != cred.Response {
+		want, err := digest.Digest(chal, digest.Options{Method: m.Method, URI: m.URI, Username: "alice", Password: "secret", Cnonce: cred.Cnonce, Count: cred.Nc})
+		if err != nil || cred.Nonce != nonce || cred.URI != m.URI || want.Response != cred.Response {
 			t.Errorf("credentials %+v, want %+v (%v)", cred, want, err)
 		}
 	}
@@ -62,7 +63,7 @@ func TestDigestCredentialsAreSentOnceForEachRealm(t *testing.T) {
 		w.reply(m, 200, "OK", "t4", "", answerSDP(40020))
 		ack := w.request("ACK")
 		if ack.value("authorization") == "" || ack.value("cseq") != "5 ACK" {
-			t.Errorf("ACK %+v", ack.fields)
+			t.Errorf("ACK %+v", ack.Fields)
 		}
 		expect(t, out, bridge.LineAnswered)
 		out.End(bridge.CauseNormal, "")
@@ -80,7 +81,7 @@ func TestDigestCredentialsAreSentOnceForEachRealm(t *testing.T) {
 			w.reply(w.request("INVITE"), 401, "Unauthorized", "t", "WWW-Authenticate: Digest realm=\"s\", nonce=\""+unique("n")+"\"\r\n", "")
 		}
 		expectEnd(t, out, bridge.CauseAuthentication)
-		w.silence(300*time.Millisecond, func(m message) bool { return m.method == "INVITE" })
+		w.silence(300*time.Millisecond, func(m message) bool { return m.Method == "INVITE" })
 	})
 	t.Run("a server that calls every nonce stale is not tried for ever", func(t *testing.T) {
 		w := newWire(t, a.Addr())
@@ -113,7 +114,7 @@ func TestEarlyMediaAndForks(t *testing.T) {
 	}
 	w.reply(inv, 200, "OK", "one", "", answerSDP(40040))
 	ack := w.request("ACK")
-	if tagOf(ack.value("to")) != "one" {
+	if grammar.TagOf(ack.value("to")) != "one" {
 		t.Errorf("ACK to %s", ack.value("to"))
 	}
 	expect(t, out, bridge.LineAnswered)
@@ -121,15 +122,15 @@ func TestEarlyMediaAndForks(t *testing.T) {
 		t.Errorf("after the answer: %+v", p)
 	}
 	w.reply(inv, 200, "OK", "one", "", answerSDP(40040)) // our ACK was lost
-	if ack := w.request("ACK"); tagOf(ack.value("to")) != "one" {
+	if ack := w.request("ACK"); grammar.TagOf(ack.value("to")) != "one" {
 		t.Errorf("second ACK to %s", ack.value("to"))
 	}
 	w.reply(inv, 200, "OK", "two", "", answerSDP(40030)) // PEERS 14: the other fork answers too
-	if ack := w.request("ACK"); tagOf(ack.value("to")) != "two" {
+	if ack := w.request("ACK"); grammar.TagOf(ack.value("to")) != "two" {
 		t.Errorf("the fork's ACK goes to %s", ack.value("to"))
 	}
 	bye := w.request("BYE")
-	if tagOf(bye.value("to")) != "two" {
+	if grammar.TagOf(bye.value("to")) != "two" {
 		t.Errorf("BYE to %s", bye.value("to"))
 	}
 	w.reply(bye, 200, "OK", "", "", "")
@@ -138,8 +139,8 @@ func TestEarlyMediaAndForks(t *testing.T) {
 	}
 	out.End(bridge.CauseNormal, "")
 	bye = w.request("BYE")
-	if tagOf(bye.value("to")) != "one" || !strings.Contains(bye.value("reason"), "cause=16") {
-		t.Errorf("BYE %+v", bye.fields)
+	if grammar.TagOf(bye.value("to")) != "one" || !strings.Contains(bye.value("reason"), "cause=16") {
+		t.Errorf("BYE %+v", bye.Fields)
 	}
 	w.reply(bye, 200, "OK", "", "", "")
 	expectEnd(t, out, bridge.CauseNormal)
@@ -152,11 +153,11 @@ func TestCancelWaitsForAProvisionalResponse(t *testing.T) {
 	inv := w.request("INVITE")
 	out.End(bridge.CauseCanceled, "")
 	expectEnd(t, out, bridge.CauseCanceled)
-	w.silence(200*time.Millisecond, func(m message) bool { return m.method == "CANCEL" })
+	w.silence(200*time.Millisecond, func(m message) bool { return m.Method == "CANCEL" })
 	w.reply(inv, 180, "Ringing", "t", "", "")
 	c := w.request("CANCEL")
-	if c.value("via") != inv.value("via") || c.value("cseq") != "2 CANCEL" || c.uri != inv.uri || strings.Contains(c.value("to"), "tag=") {
-		t.Errorf("CANCEL %s %+v", c.start, c.fields)
+	if c.value("via") != inv.value("via") || c.value("cseq") != "2 CANCEL" || c.URI != inv.URI || strings.Contains(c.value("to"), "tag=") {
+		t.Errorf("CANCEL %s %+v", c.start, c.Fields)
 	}
 	w.reply(c, 200, "OK", "t", "", "")
 	w.reply(inv, 487, "Request Terminated", "t", "", "")
@@ -242,7 +243,7 @@ func TestPeerDefect08HoldIsAnsweredWithTheRightDirection(t *testing.T) {
 	b := startAgent(t, nil)
 	w := newWire(t, b.Addr())
 	line, d, ok := w.call(b)
-	first, _ := sdp.Parse(ok.body)
+	first, _ := sdp.Parse(ok.Body)
 	if first.Streams[0].Dir != sdp.SendRecv {
 		t.Fatal("the first answer is not sendrecv")
 	}
@@ -264,7 +265,7 @@ func TestPeerDefect08HoldIsAnsweredWithTheRightDirection(t *testing.T) {
 		{sampleSDP("127.0.0.1", 0, audio("a=recvonly\r\n")), sdp.Sends, true, false, bridge.LineResumed, false},
 	} {
 		m := w.reinvite(&d, ok, c.sdp, 200)
-		s, err := sdp.Parse(m.body)
+		s, err := sdp.Parse(m.Body)
 		if err != nil || s.Streams[0].Dir != c.want {
 			t.Fatalf("%q answered %v (%v), want %v", c.sdp, s.Streams[0].Dir, err, c.want)
 		}
@@ -285,7 +286,7 @@ func TestPeerDefect08HoldIsAnsweredWithTheRightDirection(t *testing.T) {
 func versionOf(t *testing.T, m message) uint64 {
 	t.Helper()
 	var id, v uint64
-	_, rest, _ := strings.Cut(string(m.body), "o=roomline ")
+	_, rest, _ := strings.Cut(string(m.Body), "o=roomline ")
 	if _, err := fmt.Sscan(rest, &id, &v); err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,7 @@ func TestReinviteChangesCodecAndAddress(t *testing.T) {
 	if p.Codec != media.PCMA || p.Remote != netip.MustParseAddrPort("127.0.0.2:40100") || p.Ptime != 30*time.Millisecond || p.EventsAgreed {
 		t.Errorf("media %+v", p)
 	}
-	if s, _ := sdp.Parse(m.body); len(s.Streams) != 2 || s.Streams[1].Port != 0 || s.Streams[0].Ptime != 30*time.Millisecond {
+	if s, _ := sdp.Parse(m.Body); len(s.Streams) != 2 || s.Streams[1].Port != 0 || s.Streams[0].Ptime != 30*time.Millisecond {
 		t.Errorf("answer %+v", s)
 	}
 	w.reinvite(&d, ok, sampleSDP("127.0.0.1", 0, "m=audio 40100 RTP/AVP 9\r\n"), 488)
@@ -310,7 +311,7 @@ func TestReinviteChangesCodecAndAddress(t *testing.T) {
 		t.Errorf("a refused offer changed the session: %+v", q)
 	}
 	late := w.reinvite(&d, ok, "", 200) // its ACK carries no answer
-	if s, err := sdp.Parse(late.body); err != nil || len(s.Streams) != 2 || s.Streams[1].Port != 0 {
+	if s, err := sdp.Parse(late.Body); err != nil || len(s.Streams) != 2 || s.Streams[1].Port != 0 {
 		t.Errorf("our offer: %+v, %v", s, err)
 	}
 	w.reply(w.request("BYE"), 200, "OK", "", "", "")
@@ -343,7 +344,7 @@ func TestOverlappingInvites(t *testing.T) {
 		w.reply(ours, 491, "Request Pending", "", "", "")
 		w.request("ACK")
 		ours = w.request("INVITE") // after a while, again
-		if s, _ := sdp.Parse(ours.body); s.Streams[0].Dir != sdp.Sends {
+		if s, _ := sdp.Parse(ours.Body); s.Streams[0].Dir != sdp.Sends {
 			t.Errorf("we offer %v", s.Streams[0].Dir)
 		}
 		w.reply(ours, 200, "OK", "", "", sampleSDP("127.0.0.1", 40000, "m=audio 40000 RTP/AVP 0\r\na=recvonly\r\n"))
@@ -397,8 +398,8 @@ func TestRecordRouteIsFollowed(t *testing.T) {
 	expect(t, c.Line, bridge.LineAnswered)
 	c.End(bridge.CauseNormal, "")
 	bye := proxy.request("BYE")
-	if bye.value("route") != "<sip:"+proxy.addr()+";lr>" || bye.uri != "sip:bob@"+w.addr() {
-		t.Errorf("BYE %s, Route %s", bye.uri, bye.value("route"))
+	if bye.value("route") != "<sip:"+proxy.addr()+";lr>" || bye.URI != "sip:bob@"+w.addr() {
+		t.Errorf("BYE %s, Route %s", bye.URI, bye.value("route"))
 	}
 	proxy.reply(bye, 200, "OK", "", "", "")
 }
@@ -419,8 +420,8 @@ func TestPeerBehindNATIsReachedAtItsSource(t *testing.T) {
 	}
 	c.End(bridge.CauseNormal, "")
 	bye := w.request("BYE")
-	if bye.uri != "sip:bob@192.168.77.5:5060" {
-		t.Errorf("BYE %s", bye.uri)
+	if bye.URI != "sip:bob@192.168.77.5:5060" {
+		t.Errorf("BYE %s", bye.URI)
 	}
 	w.reply(bye, 200, "OK", "", "", "")
 }

@@ -1,20 +1,20 @@
-package sip
+package grammar
 
 import "strings"
 
-// field is one header field with its value unfolded; the name is in lower case
-// and long form.
-type field struct{ name, value string }
+// Field is one header field with its value unfolded; the name is in lower case
+// and long form as [Read] gives it.
+type Field struct{ Name, Value string }
 
-// head is a message as it came off the wire, read leniently: it must yield
+// Head is a message as it came off the wire, read leniently: it must yield
 // enough to answer a message that is too broken for the real parser.
-type head struct {
-	method, uri, version string
-	response             bool
-	fields               []field
-	fault                *fault // what the lenient reading stumbled over
-	body                 []byte
-	size                 int // bytes before the body
+type Head struct {
+	Method, URI, Version string
+	Response             bool
+	Fields               []Field
+	Fault                *Fault // what the lenient reading stumbled over
+	Body                 []byte
+	Size                 int // bytes before the body
 }
 
 // longNames expands the compact forms of RFC 3261 section 7.3.3.
@@ -46,29 +46,29 @@ func canonical(name string) string {
 	return name
 }
 
-// readHead splits raw into start line, header fields and body. It never fails;
-// what is wrong ends up in fault.
-func readHead(raw []byte) *head {
-	h := &head{fields: make([]field, 0, 16)}
+// Read splits raw into start line, header fields and body. It never fails;
+// what is wrong ends up in Fault.
+func Read(raw []byte) *Head {
+	h := &Head{Fields: make([]Field, 0, 16)}
 	// One copy, of which all values are parts: this is done for every datagram.
 	line, rest, ended := h.line(strings.TrimLeft(string(raw), "\r\n"))
 	h.startLine(line)
 	for ended {
 		line, rest, ended = h.line(rest)
 		if line == "" && ended {
-			h.size = len(raw) - len(rest)
-			h.body = raw[h.size:]
+			h.Size = len(raw) - len(rest)
+			h.Body = raw[h.Size:]
 			return h
 		}
 		h.addLine(line)
 	}
 	h.blame(400, "the empty line that ends the header is missing")
-	h.size = len(raw)
+	h.Size = len(raw)
 	return h
 }
 
 // line takes one line; ended is false when the message stops inside it.
-func (h *head) line(data string) (line, rest string, ended bool) {
+func (h *Head) line(data string) (line, rest string, ended bool) {
 	line, rest, ended = strings.Cut(data, "\n")
 	if !ended {
 		return data, "", false
@@ -85,35 +85,35 @@ func (h *head) line(data string) (line, rest string, ended bool) {
 }
 
 // blame keeps the first fault found.
-func (h *head) blame(code int, words string) {
-	if h.fault == nil {
-		h.fault = &fault{code: code, words: words}
+func (h *Head) blame(code int, words string) {
+	if h.Fault == nil {
+		h.Fault = &Fault{Code: code, Words: words}
 	}
 }
 
-func (h *head) startLine(line string) {
+func (h *Head) startLine(line string) {
 	if strings.HasPrefix(line, "SIP/") && strings.Count(line, " ") >= 1 {
-		h.response = true
+		h.Response = true
 		return
 	}
 	parts := strings.Split(line, " ")
 	if len(parts) != 3 {
-		h.method = parts[0]
+		h.Method = parts[0]
 		if last := parts[len(parts)-1]; len(parts) > 1 && strings.HasPrefix(last, "SIP/") {
-			h.version = last
-			h.uri = strings.Join(parts[1:len(parts)-1], " ")
+			h.Version = last
+			h.URI = strings.Join(parts[1:len(parts)-1], " ")
 		}
 		h.blame(400, "the request line is not method, URI and version with one space between")
 		return
 	}
-	h.method, h.uri, h.version = parts[0], parts[1], parts[2]
+	h.Method, h.URI, h.Version = parts[0], parts[1], parts[2]
 }
 
-func (h *head) addLine(line string) {
+func (h *Head) addLine(line string) {
 	if line != "" && (line[0] == ' ' || line[0] == '\t') {
-		if n := len(h.fields); n > 0 {
-			f := &h.fields[n-1]
-			f.value = strings.TrimSpace(f.value + " " + strings.TrimSpace(line))
+		if n := len(h.Fields); n > 0 {
+			f := &h.Fields[n-1]
+			f.Value = strings.TrimSpace(f.Value + " " + strings.TrimSpace(line))
 			return
 		}
 		h.blame(400, "the header begins with a folded line")
@@ -121,29 +121,29 @@ func (h *head) addLine(line string) {
 	}
 	name, value, ok := strings.Cut(line, ":")
 	name = strings.TrimRight(name, " \t")
-	if !ok || !isToken(name) {
+	if !ok || !IsToken(name) {
 		h.blame(400, "a header line has no valid field name")
 		return
 	}
-	h.fields = append(h.fields, field{canonical(name), strings.TrimSpace(value)})
+	h.Fields = append(h.Fields, Field{canonical(name), strings.TrimSpace(value)})
 }
 
-// get returns the first value of a field, and how many times the field appears.
-func (h *head) get(name string) (value string, times int) {
-	for _, f := range h.fields {
-		if f.name != name {
+// Get returns the first value of a field, and how many times the field appears.
+func (h *Head) Get(name string) (value string, times int) {
+	for _, f := range h.Fields {
+		if f.Name != name {
 			continue
 		}
 		if times == 0 {
-			value = f.value
+			value = f.Value
 		}
 		times++
 	}
 	return value, times
 }
 
-// isToken says whether s is an RFC 3261 token.
-func isToken(s string) bool {
+// IsToken says whether s is an RFC 3261 token.
+func IsToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {

@@ -1,16 +1,14 @@
-package sip
+package grammar
 
 import (
 	"iter"
 	"net/url"
 	"slices"
 	"strings"
-
-	sipmsg "github.com/emiago/sipgo/sip"
 )
 
-// uriFault says in words what is wrong with a sip: URI, "" when nothing is.
-func uriFault(uri string) string {
+// URIFault says in words what is wrong with a sip: URI; "" when nothing is.
+func URIFault(uri string) string {
 	if strings.ContainsAny(uri, "<>\" \t\\^`{}|") {
 		return "it holds a character that URIs may not hold"
 	}
@@ -31,38 +29,27 @@ func uriFault(uri string) string {
 		rest = rest[i+1:]
 	}
 	rest, _, _ = strings.Cut(rest, ";")
-	return hostPortFault(rest)
+	return HostPortFault(rest)
 }
 
-func hasScheme(uri, scheme string) bool {
+// HasScheme says whether a URI begins with a scheme, in any case of letters.
+func HasScheme(uri, scheme string) bool {
 	return len(uri) > len(scheme) && uri[len(scheme)] == ':' && strings.EqualFold(uri[:len(scheme)], scheme)
 }
 
-// isSIPS says whether a URI asks for TLS on every hop.
-func isSIPS(uri string) bool { return hasScheme(uri, "sips") }
+// IsSIPS says whether a URI asks for TLS on every hop.
+func IsSIPS(uri string) bool { return HasScheme(uri, "sips") }
 
-// asksForSIPS says whether our Contact must be a sips URI, section 12.1.1.
-func asksForSIPS(req *sipmsg.Request) bool {
-	if sipmsg.NetworkToLower(req.Transport()) != "tls" {
-		return false
-	}
-	if req.Recipient.IsEncrypted() {
-		return true
-	}
-	if records := req.GetHeaders("Record-Route"); len(records) > 0 {
-		return isSIPS(uriOf(records[0].Value()))
-	}
-	c := req.Contact()
-	return c != nil && c.Address.IsEncrypted()
-}
+// IsSIP says whether a URI has the scheme sip or sips.
+func IsSIP(s string) bool { return HasScheme(s, "sip") || IsSIPS(s) }
 
 func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
-// splitAddress takes a From, To or Contact value apart: the URI and the
+// SplitAddress takes a From, To or Contact value apart: the URI and the
 // header parameters behind it. words says what is wrong with it.
-func splitAddress(value string) (uri, params, words string) {
+func SplitAddress(value string) (uri, params, words string) {
 	value = strings.TrimSpace(value)
 	i, quoted, escaped := 0, false, false
 	for ; i < len(value); i++ {
@@ -83,7 +70,7 @@ func splitAddress(value string) (uri, params, words string) {
 			if params != "" && params[0] != ';' {
 				return "", "", "there is text behind the closing bracket"
 			}
-			return uri, params, addressFault(uri)
+			return uri, params, AddressFault(uri)
 		}
 	}
 	if quoted {
@@ -97,16 +84,18 @@ func splitAddress(value string) (uri, params, words string) {
 		params = ";" + params
 	}
 	uri = strings.TrimSpace(uri)
-	return uri, params, addressFault(uri)
+	return uri, params, AddressFault(uri)
 }
 
-func addressFault(uri string) string {
+// AddressFault says in words what is wrong with the URI of an address, of any
+// scheme; "" when nothing is.
+func AddressFault(uri string) string {
 	scheme, rest, ok := strings.Cut(uri, ":")
-	if !ok || !isToken(scheme) || rest == "" {
+	if !ok || !IsToken(scheme) || rest == "" {
 		return "there is no URI"
 	}
 	if s := strings.ToLower(scheme); s == "sip" || s == "sips" {
-		return uriFault(uri)
+		return URIFault(uri)
 	}
 	if strings.ContainsAny(uri, "<>\" \t") {
 		return "the URI holds a character that URIs may not hold"
@@ -114,9 +103,9 @@ func addressFault(uri string) string {
 	return ""
 }
 
-// paramOf finds a parameter in a list that begins with its first semicolon.
-func paramOf(params, name string) (string, bool) {
-	for p := range eachOutside(params, ';') {
+// Param finds a parameter in a list that begins with its first semicolon.
+func Param(params, name string) (string, bool) {
+	for p := range Each(params, ';') {
 		key, value, _ := strings.Cut(p, "=")
 		if strings.EqualFold(strings.TrimSpace(key), name) {
 			return strings.TrimSpace(value), true
@@ -125,11 +114,11 @@ func paramOf(params, name string) (string, bool) {
 	return "", false
 }
 
-// splitOutside splits at sep where it stands outside quotes and angle brackets.
-func splitOutside(s string, sep byte) []string { return slices.Collect(eachOutside(s, sep)) }
+// Split splits at sep where it stands outside quotes and angle brackets.
+func Split(s string, sep byte) []string { return slices.Collect(Each(s, sep)) }
 
-// eachOutside is splitOutside, part by part.
-func eachOutside(s string, sep byte) iter.Seq[string] {
+// Each is Split, part by part.
+func Each(s string, sep byte) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for more := true; more; {
 			var part string
@@ -164,48 +153,16 @@ func cutOutside(s string, sep byte) (before, after string, found bool) {
 	return s, "", false
 }
 
-// userPart is what a dial plan matches: the user of a sip: URI, percent-decoded
-// and without parameters; the number of a tel: URI; a URN as a whole.
-func userPart(uri *sipmsg.Uri) string {
-	switch uri.Scheme {
-	case "sip", "sips", "":
-		return decodeUser(uri.User)
-	case "tel":
-		number, _, _ := strings.Cut(uri.Raw(), ";")
-		return strings.Map(func(r rune) rune {
-			if strings.ContainsRune("-.() ", r) {
-				return -1 // visual separators, RFC 3966 section 5.1.1
-			}
-			return r
-		}, decodeUser(number))
-	}
-	return uri.Scheme + ":" + uri.Raw()
-}
-
-// userOf is userPart for a URI that may be broken.
-func userOf(uri string) string {
-	var u sipmsg.Uri
-	if sipmsg.ParseUri(uri, &u) != nil {
-		return ""
-	}
-	return userPart(&u)
-}
-
-func decodeUser(s string) string {
-	s, _, _ = strings.Cut(s, ";")
-	return decode(s)
-}
-
-// decode undoes percent escapes; what is not one stays as it is.
-func decode(s string) string {
+// Decode undoes percent escapes; what is not one stays as it is.
+func Decode(s string) string {
 	if d, err := url.PathUnescape(s); err == nil {
 		return d
 	}
 	return s
 }
 
-// unquote undoes the escapes of a quoted display name.
-func unquote(s string) string {
+// Unquote undoes the escapes of a quoted display name.
+func Unquote(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] == '\\' && i+1 < len(s) {
@@ -214,4 +171,27 @@ func unquote(s string) string {
 		b.WriteByte(s[i])
 	}
 	return b.String()
+}
+
+// TagOf is the tag of a From or To value.
+func TagOf(address string) string {
+	_, params, _ := SplitAddress(address)
+	tag, _ := Param(params, "tag")
+	return tag
+}
+
+// SeqOf is the number of a CSeq, without leading zeros.
+func SeqOf(cseq string) string {
+	n, _, _ := strings.Cut(strings.TrimSpace(cseq), " ")
+	return strings.TrimLeft(n, "0")
+}
+
+// OneLine keeps a header value on its line.
+func OneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
 }

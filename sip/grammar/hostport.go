@@ -1,4 +1,4 @@
-package sip
+package grammar
 
 import (
 	"net/netip"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// hostPortFault checks host[:port].
-func hostPortFault(s string) string {
+// HostPortFault says in words what is wrong with host[:port]; "" when nothing is.
+func HostPortFault(s string) string {
 	host, port := s, ""
 	if strings.HasPrefix(s, "[") {
 		end := strings.IndexByte(s, ']')
