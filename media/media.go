@@ -94,6 +94,7 @@ type Packet struct {
 	SequenceNumber uint16
 	Timestamp      uint32    // in units of Codec.ClockRate
 	Payload        []byte    // codec bytes, no RTP header, no padding
+	Redundant      bool      // it was lost, and had from the redundancy in a later packet (RFC 2198)
 	Arrived        time.Time // when the socket gave it to us; zero on the way out
 }
 

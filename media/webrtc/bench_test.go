@@ -17,8 +17,20 @@ type nowhere struct{ pion.TrackLocalWriter }
 
 func (nowhere) WriteRTP(*pionrtp.Header, []byte) (int, error) { return 0, nil }
 
+// recorder remembers the last packet.
+type recorder struct {
+	pion.TrackLocalWriter
+	payloadType uint8
+	payload     []byte
+}
+
+func (r *recorder) WriteRTP(h *pionrtp.Header, payload []byte) (int, error) {
+	r.payloadType, r.payload = h.PayloadType, append(r.payload[:0], payload...)
+	return len(payload), nil
+}
+
 func boundTrack() *OutTrack {
-	b := &binding{stream: nowhere{}, ssrc: 1}
+	b := &binding{stream: nowhere{}, ssrc: 1, red: -1}
 	for i := range b.types {
 		b.types[i] = int16(100 + i)
 	}

@@ -51,6 +51,9 @@ func NewEngine(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	if cfg.Audio == nil {
+		cfg.Audio = DefaultAudio
+	}
 	cfg.Timeouts = cfg.Timeouts.withDefaults()
 	e := &Engine{cfg: cfg, peers: make(map[*Peer]struct{})}
 	if err := e.open(ctx); err != nil {
@@ -138,7 +141,7 @@ func (e *Engine) prepareAPI() (err error) {
 	if e.settings, err = e.makeSettings(); err != nil {
 		return err
 	}
-	if e.codecs, err = mediaEngine(); err != nil {
+	if e.codecs, err = mediaEngine(e.cfg.Audio, e.cfg.Redundancy != NoRedundancy); err != nil {
 		return fmt.Errorf("register codecs: %w", err)
 	}
 	if e.interceptors, err = interceptorRegistry(); err != nil {
@@ -154,6 +157,10 @@ func (e *Engine) api(in *streams) *pion.API {
 	return pion.NewAPI(pion.WithSettingEngine(settings), pion.WithMediaEngine(e.codecs),
 		pion.WithInterceptorRegistry(e.interceptors))
 }
+
+// Audio is the codecs of sound that are offered, the preferred one first. It is
+// not to be changed.
+func (e *Engine) Audio() []media.Codec { return e.cfg.Audio }
 
 // Addr is the address of the UDP port.
 func (e *Engine) Addr() netip.AddrPort { return e.udpAddr }

@@ -35,6 +35,7 @@ type InTrack struct {
 	packet media.Packet
 	types  [128]media.Codec // by payload type, as far as known
 	known  [128]bool
+	mend   mending
 
 	mu       sync.Mutex
 	received receivedStats
@@ -73,7 +74,7 @@ func (p *Peer) trackFound(remote *pion.TrackRemote, receiver *pion.RTPReceiver) 
 		return // it has ended already
 	}
 	c := remote.Codec()
-	t.codec.Store(uint32(codecOf(c.RTPCodecCapability)))
+	t.codec.Store(uint32(soundOf(codecOf(c.RTPCodecCapability))))
 	t.received.clockRate = c.ClockRate
 	p.mu.Lock()
 	p.ins[t] = struct{}{}
@@ -133,6 +134,9 @@ func (t *InTrack) readQueued(raw []byte, now time.Time) {
 	defer t.stream.mu.Unlock()
 	if len(raw) > 1 {
 		t.types[raw[1]&0x7f], t.known[raw[1]&0x7f] = codec, true
+		if codec == redundant && !t.mend.learned {
+			t.mend.learn(t.receiver.GetParameters().Codecs)
+		}
 	}
 	t.read(raw, codec, now)
 }
@@ -151,7 +155,7 @@ func (t *InTrack) read(raw []byte, codec media.Codec, now time.Time) {
 		return
 	}
 	if codec != media.TelephoneEvent {
-		t.codec.Store(uint32(codec))
+		t.codec.Store(uint32(soundOf(codec)))
 	}
 	t.mu.Lock()
 	t.received.add(t.header.SequenceNumber, t.header.Timestamp, now)
@@ -163,8 +167,10 @@ func (t *InTrack) read(raw []byte, codec media.Codec, now time.Time) {
 		Codec: codec, Marker: t.header.Marker, SequenceNumber: t.header.SequenceNumber,
 		Timestamp: t.header.Timestamp, Payload: raw[offset:end], Arrived: now,
 	}
-	if f := t.onPacket.Load(); f != nil {
-		(*f)(&t.packet)
+	if f := t.onPacket.Load(); f != nil && !t.mend.pass(&t.packet, *f) {
+		t.mu.Lock()
+		t.received.discarded++
+		t.mu.Unlock()
 	}
 }
 

@@ -140,10 +140,11 @@ func (p *Peer) local() (string, error) {
 	if desc == nil {
 		return "", ErrClosed
 	}
+	w := wishes{sound: p.engine.cfg.Audio, redundancy: p.WantsRedundancy()}
 	p.mu.Lock()
-	rate := p.maxPlaybackRate
+	w.maxPlaybackHz = p.maxPlaybackRate
 	p.mu.Unlock()
-	return localSDP(desc.SDP, rate), nil
+	return localSDP(desc.SDP, w), nil
 }
 
 // AddCandidate adds a remote candidate. Those that come before the remote description wait for it.

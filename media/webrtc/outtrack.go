@@ -29,6 +29,7 @@ type OutTrack struct {
 	firstSeq uint16 // goes on from the last packet
 	offset   uint16 // our sequence numbers minus the caller's
 	sent     sentStats
+	repeat   repeating
 }
 
 var _ media.Writer = (*OutTrack)(nil)
@@ -38,6 +39,7 @@ type binding struct {
 	stream pion.TrackLocalWriter
 	ssrc   uint32
 	types  [media.H264 + 1]int16 // payload type by codec; -1: not negotiated
+	red    int16                 // payload type that wraps Opus; -1: not negotiated
 }
 
 // ID is the track's id, the second half of its msid.
@@ -58,21 +60,21 @@ func (t *OutTrack) Supports(c media.Codec) bool {
 
 // WritePacket sends p with the payload type negotiated for p.Codec. It does not allocate.
 func (t *OutTrack) WritePacket(p *media.Packet) error {
-	stream := t.stamp(p, time.Now())
+	stream, payload := t.stamp(p, time.Now())
 	if stream == nil {
 		return nil
 	}
-	_, err := stream.WriteRTP(&t.header, p.Payload)
+	_, err := stream.WriteRTP(&t.header, payload)
 	return err
 }
 
-// stamp fills the header; nil when the packet cannot be sent.
-func (t *OutTrack) stamp(p *media.Packet, now time.Time) pion.TrackLocalWriter {
+// stamp fills the header and returns what is to be sent where; nil when the packet cannot be sent.
+func (t *OutTrack) stamp(p *media.Packet, now time.Time) (pion.TrackLocalWriter, []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.bound
 	if b == nil || int(p.Codec) >= len(b.types) || b.types[p.Codec] < 0 {
-		return nil
+		return nil, nil
 	}
 	if t.follow {
 		t.follow, t.offset = false, t.firstSeq-p.SequenceNumber
@@ -84,8 +86,9 @@ func (t *OutTrack) stamp(p *media.Packet, now time.Time) pion.TrackLocalWriter {
 	h.SequenceNumber = p.SequenceNumber + t.offset
 	h.Timestamp = p.Timestamp
 	h.SSRC = b.ssrc
-	t.sent.add(h, p, now)
-	return b.stream
+	payload := t.repeat.wrap(h, b, p)
+	t.sent.add(h, p, len(payload), now)
+	return b.stream, payload
 }
 
 // Splice says that the next packet comes from another numbering: its sequence
@@ -96,6 +99,7 @@ func (t *OutTrack) Splice() {
 	if t.sent.packets > 0 {
 		t.follow, t.firstSeq = true, t.sent.highest+1
 	}
+	t.repeat.packer.Reset()
 }
 
 // detach ends sending.
@@ -148,6 +152,7 @@ func (t *OutTrack) reported(ssrc uint32, reports []rtcp.ReceptionReport) {
 		if r.SSRC == ssrc {
 			t.mu.Lock()
 			t.sent.reported(r, t.codec, now)
+			t.repeat.gate.Report(t.sent.loss, now)
 			t.mu.Unlock()
 		}
 	}
@@ -167,10 +172,11 @@ func (l localTrack) Bind(ctx pion.TrackLocalContext) (pion.RTPCodecParameters, e
 	for i := range b.types {
 		b.types[i] = -1
 	}
+	b.red = redType(ctx.CodecParameters())
 	var primary pion.RTPCodecParameters
 	for _, c := range ctx.CodecParameters() {
 		known := codecOf(c.RTPCodecCapability)
-		if known == media.NoCodec || b.types[known] >= 0 {
+		if known == media.NoCodec || known == redundant || b.types[known] >= 0 {
 			continue
 		}
 		b.types[known] = int16(c.PayloadType)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/pion/sdp/v3"
 
@@ -131,37 +130,4 @@ func directions(desc *sdp.SessionDescription, m *sdp.MediaDescription) (sends, r
 		}
 	}
 	return true, true // RFC 8866 section 6.7: sendrecv is the default
-}
-
-// localSDP writes our true Opus parameters into a description of pion's: we
-// decode FEC (RFC 7587), want mono, and take packets from 10 ms on.
-func localSDP(text string, maxPlaybackRate int) string {
-	fmtp := "minptime=10;useinbandfec=1"
-	if maxPlaybackRate > 0 {
-		fmtp += ";maxplaybackrate=" + strconv.Itoa(maxPlaybackRate)
-	}
-	in := strings.Split(text, "\r\n")
-	out := make([]string, 0, len(in)+4)
-	opus := make(map[string]bool)
-	for _, s := range in {
-		if pt, ok := cutAttribute(s, "a=fmtp:"); ok && opus[pt] {
-			continue
-		}
-		out = append(out, s)
-		if pt, ok := cutAttribute(s, "a=rtpmap:"); ok && strings.HasSuffix(strings.ToLower(s), " opus/48000/2") {
-			opus[pt] = true
-			out = append(out, "a=fmtp:"+pt+" "+fmtp)
-		}
-	}
-	return strings.Join(out, "\r\n")
-}
-
-// cutAttribute returns the payload type of "prefix<pt> …".
-func cutAttribute(line, prefix string) (pt string, ok bool) {
-	rest, ok := strings.CutPrefix(line, prefix)
-	if !ok {
-		return "", false
-	}
-	pt, _, ok = strings.Cut(rest, " ")
-	return pt, ok
 }

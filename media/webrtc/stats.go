@@ -8,6 +8,7 @@ import (
 	pionrtp "github.com/pion/rtp"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/red"
 )
 
 // sentStats counts one outgoing stream, for sender reports and quality.
@@ -25,13 +26,13 @@ type sentStats struct {
 	roundTrip time.Duration
 }
 
-func (s *sentStats) add(h *pionrtp.Header, p *media.Packet, now time.Time) {
+func (s *sentStats) add(h *pionrtp.Header, p *media.Packet, length int, now time.Time) {
 	if s.packets == 0 || int16(h.SequenceNumber-s.highest) > 0 {
 		s.highest = h.SequenceNumber
 	}
 	s.packets++
 	s.total++
-	s.octets += uint32(len(p.Payload))
+	s.octets += uint32(length)
 	if p.Codec != media.TelephoneEvent {
 		s.lastTimestamp, s.lastAt, s.clockRate = p.Timestamp, now, uint32(p.Codec.ClockRate())
 	}
@@ -81,6 +82,7 @@ type receivedStats struct {
 	epoch     time.Time
 
 	lastExpected, lastPackets uint64
+	want                      red.Gate // redundancy, by what we report
 	lastSR                    uint32
 	lastSRAt                  time.Time
 }
@@ -144,6 +146,9 @@ func (s *receivedStats) report(ssrc uint32, now time.Time) rtcp.ReceptionReport 
 	}
 	if newExpected > newPackets {
 		r.FractionLost = uint8(min((newExpected-newPackets)*256/newExpected, 255))
+	}
+	if newExpected > 0 {
+		s.want.Report(float64(r.FractionLost)*100/256, now)
 	}
 	if !s.lastSRAt.IsZero() {
 		r.LastSenderReport = s.lastSR

@@ -71,15 +71,30 @@ type Candidate struct {
 
 // Config is what an Engine is made of.
 type Config struct {
-	Listen     media.Listen // opens the UDP port; nil means media.ListenUDP
-	UDPAddr    string       // "127.0.0.1:7882"; port 0 picks a free one
-	TCPAddr    string       // ICE-TCP; empty: off
-	PublicIP   netip.Addr   // what candidates say behind NAT; zero: the local address
-	ICELite    bool         // servers: true; clients, as in tests and the bench: false
-	ICEServers []ICEServer  // clients only
-	Timeouts   Timeouts     // zero fields take defaults
-	Log        *slog.Logger // nil: slog.Default()
+	Listen     media.Listen  // opens the UDP port; nil means media.ListenUDP
+	UDPAddr    string        // "127.0.0.1:7882"; port 0 picks a free one
+	TCPAddr    string        // ICE-TCP; empty: off
+	PublicIP   netip.Addr    // what candidates say behind NAT; zero: the local address
+	ICELite    bool          // servers: true; clients, as in tests and the bench: false
+	ICEServers []ICEServer   // clients only
+	Audio      []media.Codec // codecs of sound that are offered and accepted, the preferred one first; nil: [DefaultAudio]
+	Redundancy Redundancy    // RED for Opus
+	Timeouts   Timeouts      // zero fields take defaults
+	Log        *slog.Logger  // nil: slog.Default()
 }
+
+// Redundancy says how RED (RFC 2198) is used: each packet of Opus repeats the one
+// or two before it. It costs a browser as many bits again as its voice does, about
+// 32 kbit/s, and mends what the network loses.
+type Redundancy uint8
+
+// The ways to use RED. What we send has it only while the browser reports loss,
+// in any of them but NoRedundancy.
+const (
+	RedundancyOnLoss Redundancy = iota // browsers are asked for it by a new offer while their packets get lost
+	RedundancyAlways                   // browsers send it from the start
+	NoRedundancy                       // it is neither offered nor accepted
+)
 
 // Timeouts of ICE: how long nothing may arrive until a Peer is Disconnected,
 // how much longer until it is Failed, and the interval between keepalives.
