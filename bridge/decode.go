@@ -23,6 +23,9 @@ func (s *Source) decode(f *fanout, p *media.Packet, at int64, ticks, lost int) {
 		s.mend(f, p.Payload, at, int(min(gap, int64(longestMend))))
 	}
 	how := received
+	if p.Redundant {
+		how = recovered
+	}
 	n, err := s.decoder.Decode(p.Payload, s.pcm[:])
 	if err != nil {
 		how = concealed

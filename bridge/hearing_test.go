@@ -44,3 +44,19 @@ func TestWhatIsRecoveredAndConcealedIsCounted(t *testing.T) {
 		})
 	}
 }
+
+// A browser that repeats its packets (RED): what came so is counted as recovered.
+func TestRedundantPacketsAreCounted(t *testing.T) {
+	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+		join(t, r, "b", KindPhone).Listen(&wire{}, media.PCMA, 20*time.Millisecond)
+		v := newVoice(t, join(t, r, "a", KindBrowser), media.Opus, 440, 160)
+		v.say(100 * time.Millisecond)
+		p := v.next()
+		p.Redundant = true
+		v.src.Push(p)
+		v.say(100 * time.Millisecond)
+		if got, want := v.src.Hearing(), (Hearing{Heard: 220 * time.Millisecond, Recovered: 20 * time.Millisecond}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	})
+}
