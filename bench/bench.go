@@ -35,6 +35,7 @@ type Options struct {
 	RoomRate    int           `help:"Sampling rate in Hz that the browser or the trunk encodes at. 0: browsers do what the gateway asks for by maxplaybackrate, else 48000; a trunk 8000, as another gateway between telephones." default:"0"`
 	Binary      string        `help:"The gateway to measure; default: this program." type:"path"`
 	Profile     string        `help:"Write a CPU profile of the gateway to this file, if it offers one on its metrics address." type:"path"`
+	SelfProfile string        `help:"Write a CPU profile of the load generator to this file." type:"path" hidden:""`
 
 	serve []string // further flags of the gateway
 

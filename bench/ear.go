@@ -23,6 +23,13 @@ func newEar(codec media.Codec) (*ear, error) {
 
 func (e *ear) close() { e.decoder.Close() }
 
+// rest says that packets were not heard: what was before them is forgotten, but
+// for the decoder's state.
+func (e *ear) rest() {
+	e.tone = false
+	clear(e.heard[:])
+}
+
 // hear takes the next payload. It answers when a mark began in it, or in the
 // one before it (back is 1): that a tone is one is sure only when it fills a
 // whole frame. onsetMS is counted from the start of the frame where it began.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomline/roomline/media"
@@ -20,11 +21,23 @@ type lane struct {
 
 	heard media.Codec // what comes out
 
+	// listening is until when the ear is open, Unix nanoseconds: to hear the whole
+	// stream would cost more than to send it.
+	listening atomic.Int64
+
 	mu    sync.Mutex
 	ear   *ear
 	got   []arrival
 	bytes int
 }
+
+// A mark is listened for from earOpen frames before it goes in: enough of the
+// silence in front of it for a decoder to settle. Marks that come out later than
+// earTime after they went in are not heard.
+const (
+	earOpen = quietFront - 1
+	earTime = 300 * time.Millisecond
+)
 
 // arrival is one packet that came out.
 type arrival struct {
@@ -47,6 +60,17 @@ func (l *lane) frame(i int) (payload []byte, onsetMS float64) {
 	return l.sound.frames[at], l.sound.onsetMS[at]
 }
 
+// next is the payload to send now. It belongs to the goroutine that paces.
+func (l *lane) next(now time.Time) []byte {
+	i := len(l.sentAt)
+	if _, onset := l.frame(i + earOpen); onset >= 0 {
+		l.listening.Store(now.Add(earOpen*beat + earTime).UnixNano())
+	}
+	l.sentAt = append(l.sentAt, now)
+	payload, _ := l.frame(i)
+	return payload
+}
+
 // arrived takes a packet that came out; callbacks of the transports end here.
 func (l *lane) arrived(p *media.Packet) {
 	l.mu.Lock()
@@ -64,6 +88,10 @@ func (l *lane) arrived(p *media.Packet) {
 	}
 	l.bytes += len(p.Payload)
 	l.got = append(l.got, a)
+	if a.at.UnixNano() > l.listening.Load() {
+		l.ear.rest()
+		return
+	}
 	if onset, back, ok := l.ear.hear(p.Payload); ok && back < len(l.got) {
 		l.got[len(l.got)-1-back].onsetMS = onset
 	}

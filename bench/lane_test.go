@@ -44,8 +44,7 @@ func run(t *testing.T, l *lane, count int, gate func(i int) (delay time.Duration
 	from = time.Now()
 	for i := range count {
 		at := from.Add(time.Duration(i) * beat)
-		payload, _ := l.frame(len(l.sentAt))
-		l.sentAt = append(l.sentAt, at)
+		payload := l.next(at)
 		if delay, sequence, lost := gate(i); !lost {
 			l.arrived(&media.Packet{Codec: l.heard, SequenceNumber: sequence, Payload: payload, Arrived: at.Add(delay)})
 		}
@@ -120,9 +119,8 @@ func TestLaneMeasuresTheCodec(t *testing.T) {
 	pcm, out := make([]int16, 160), make([]byte, transcode.MaxPayload)
 	from := time.Now()
 	for i := range 700 {
-		payload, _ := l.frame(i)
 		at := from.Add(time.Duration(i) * beat)
-		l.sentAt = append(l.sentAt, at)
+		payload := l.next(at)
 		if _, err := d.Decode(payload, pcm); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/roomline/roomline/media"
@@ -123,6 +125,17 @@ func (r *Report) window(ctx context.Context, l *load) (from, to weight, err erro
 		go func() { profiled <- l.gateway.profile(ctx, file, l.options.Duration) }()
 	} else {
 		profiled <- nil
+	}
+	if file := l.options.SelfProfile; file != "" {
+		out, err := os.Create(file)
+		if err != nil {
+			return from, to, err
+		}
+		defer out.Close()
+		if err := pprof.StartCPUProfile(out); err != nil {
+			return from, to, err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	if from, err = l.gateway.weigh(); err != nil {
 		return from, to, err

@@ -117,8 +117,7 @@ func newSpeaker(l *lane, to media.Writer) *speaker {
 }
 
 func (s *speaker) send() {
-	s.packet.Payload, _ = s.lane.frame(len(s.lane.sentAt))
-	s.lane.sentAt = append(s.lane.sentAt, time.Now())
+	s.packet.Payload = s.lane.next(time.Now())
 	_ = s.to.WritePacket(&s.packet) // what is not sent is missed at the far end
 	s.packet.Marker = false
 	s.packet.SequenceNumber++
