@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"regexp"
 	"runtime"
 	"strconv"
 	"sync"
@@ -58,6 +59,9 @@ var (
 	descRTP   = prometheus.NewDesc("roomline_phone_packets_total", "RTP packets of phone legs.", []string{"what"}, nil)
 )
 
+// garbageTime adds go_cpu_classes_gc_total_cpu_seconds_total to what Go tells of itself.
+var garbageTime = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/cpu/classes/gc/total:`)}
+
 // newMetrics registers everything; portsInUse may be nil.
 func newMetrics(s *Server, portsInUse func() int) *metrics {
 	m := &metrics{
@@ -71,7 +75,7 @@ func newMetrics(s *Server, portsInUse func() int) *metrics {
 			Name: "roomline_calls_ended_total", Help: "Calls that ended."}, []string{"direction", "cause"}),
 	}
 	m.registry.MustRegister(m, m.requests, m.deliveries, m.callsEnded,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(garbageTime)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, read func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 	}

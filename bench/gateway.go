@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -149,6 +148,9 @@ func (g *gateway) get(ctx context.Context, url string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(url, "http://"+g.http) {
+		req.Header.Set("Authorization", "Bearer "+g.key)
+	}
 	resp, err := g.client.Do(req)
 	if err != nil {
 		return nil, err
@@ -158,32 +160,6 @@ func (g *gateway) get(ctx context.Context, url string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("GET %s: %s", url, resp.Status)
 	}
 	return resp.Body, nil
-}
-
-var (
-	goroutinesLine = regexp.MustCompile(`(?m)^go_goroutines (\S+)`)
-	engineLabel    = regexp.MustCompile(`engine="(\w+)"`)
-)
-
-// scrape reads the number of goroutines, 0 when the metrics do not tell, and
-// the Opus engine, "" likewise.
-func (g *gateway) scrape(ctx context.Context) (goroutines float64, engine string) {
-	body, err := g.get(ctx, "http://"+g.metrics+"/metrics")
-	if err != nil {
-		return 0, ""
-	}
-	defer body.Close()
-	text, err := io.ReadAll(io.LimitReader(body, 8<<20))
-	if err != nil {
-		return 0, ""
-	}
-	if m := goroutinesLine.FindSubmatch(text); m != nil {
-		goroutines, _ = strconv.ParseFloat(string(m[1]), 64)
-	}
-	if m := engineLabel.FindSubmatch(text); m != nil {
-		engine = string(m[1])
-	}
-	return goroutines, engine
 }
 
 // token mints a room token for one participant.

@@ -43,18 +43,25 @@ type weight struct {
 	at               time.Time
 	cpu, self, whole time.Duration // of the gateway, of us, of the whole machine
 	dropped          int64
+	switches         switches
+	vitals           vitals // where they were asked for
 }
 
 func (g *gateway) weigh() (weight, error) {
 	cpu, err := processCPU(g.cmd.Process.Pid)
-	return weight{at: time.Now(), cpu: cpu, self: selfCPU(), whole: machineCPU(), dropped: udpErrors()}, err
+	return weight{at: time.Now(), cpu: cpu, self: selfCPU(), whole: machineCPU(), dropped: udpErrors(),
+		switches: processSwitches(g.cmd.Process.Pid)}, err
 }
 
 // size is what the gateway holds at one moment.
-func (g *gateway) size(ctx context.Context) (rssMB, goroutines float64, err error) {
+type size struct {
+	rssMB, goroutines float64
+	starters          map[string]int
+}
+
+func (g *gateway) size(ctx context.Context) (size, error) {
 	rss, err := processRSS(g.cmd.Process.Pid)
-	goroutines, _ = g.scrape(ctx)
-	return round(float64(rss) / (1 << 20)), goroutines, err
+	return size{rssMB: round(float64(rss) / (1 << 20)), goroutines: g.scrape(ctx).goroutines, starters: g.starters(ctx)}, err
 }
 
 // watch places the calls and weighs the gateway over the window.
@@ -85,13 +92,29 @@ func (r *Report) watch(ctx context.Context, l *load) (err error) {
 	}
 	r.weighed(l, from, to)
 	r.setUpCost(l, before, up)
-	if r.Memory.BusyMB, r.Goroutines.Busy, err = g.size(ctx); err != nil {
+	if err := r.sized(ctx, l); err != nil {
 		return err
 	}
-	legs := float64(len(l.calls))
-	r.Memory.PerLegMB = round((r.Memory.BusyMB - r.Memory.IdleMB) / legs)
-	r.Goroutines.PerLeg = round((r.Goroutines.Busy - r.Goroutines.Idle) / legs)
 	return pause(ctx, drain)
+}
+
+// sized notes what the gateway holds with all calls up, and their jitter buffers.
+func (r *Report) sized(ctx context.Context, l *load) error {
+	busy, err := l.gateway.size(ctx)
+	if err != nil {
+		return err
+	}
+	calls := float64(len(l.calls))
+	r.Memory.BusyMB, r.Goroutines.Busy = busy.rssMB, busy.goroutines
+	r.Memory.PerLegMB = round((r.Memory.BusyMB - r.Memory.IdleMB) / calls)
+	r.Goroutines.PerLeg = round((r.Goroutines.Busy - r.Goroutines.Idle) / calls)
+	r.Goroutines.share(r.idleStarters, busy.starters, len(l.calls))
+	buffers, err := l.gateway.buffers(ctx)
+	if err != nil {
+		r.note("jitter buffers are not known: %v", err)
+	}
+	r.BufferMS = spread(buffers)
+	return nil
 }
 
 // idleTime is how long the gateway is watched before the first call.
@@ -110,11 +133,14 @@ func (r *Report) idle(ctx context.Context, g *gateway) (weight, error) {
 	if err != nil {
 		return before, err
 	}
-	if _, engine := g.scrape(ctx); engine != "" {
-		r.Engine = engine
-	}
 	r.CPU.Idle = round((before.cpu - begin.cpu).Seconds() / before.at.Sub(begin.at).Seconds())
-	r.Memory.IdleMB, r.Goroutines.Idle, err = g.size(ctx)
+	first := g.scrape(ctx)
+	if first.engine != "" {
+		r.Engine = first.engine
+	}
+	r.scrape = g.scrape(ctx).mallocs - first.mallocs
+	idle, err := g.size(ctx)
+	r.Memory.IdleMB, r.Goroutines.Idle, r.idleStarters = idle.rssMB, idle.goroutines, idle.starters
 	return before, err
 }
 
@@ -126,30 +152,43 @@ func (r *Report) window(ctx context.Context, l *load) (from, to weight, err erro
 	} else {
 		profiled <- nil
 	}
-	if file := l.options.SelfProfile; file != "" {
-		out, err := os.Create(file)
-		if err != nil {
-			return from, to, err
-		}
-		defer out.Close()
-		if err := pprof.StartCPUProfile(out); err != nil {
-			return from, to, err
-		}
-		defer pprof.StopCPUProfile()
+	if stop, err := profileSelf(l.options.SelfProfile); err != nil {
+		r.note("no profile of the load generator: %v", err)
+	} else {
+		defer stop()
 	}
+	asked := l.gateway.scrape(ctx)
 	if from, err = l.gateway.weigh(); err != nil {
 		return from, to, err
 	}
+	from.vitals = asked
 	if err = pause(ctx, l.options.Duration); err != nil {
 		return from, to, err
 	}
 	if to, err = l.gateway.weigh(); err != nil {
 		return from, to, err
 	}
+	to.vitals = l.gateway.scrape(ctx)
 	if err := <-profiled; err != nil {
 		r.note("no profile: %v", err)
 	}
 	return from, to, nil
+}
+
+// profileSelf writes a profile of this process to file until stop; "": none.
+func profileSelf(file string) (stop func(), err error) {
+	if file == "" {
+		return func() {}, nil
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(out); err != nil {
+		_ = out.Close()
+		return nil, err
+	}
+	return func() { pprof.StopCPUProfile(); _ = out.Close() }, nil
 }
 
 // count notes how the set-up went.
@@ -168,7 +207,7 @@ func (r *Report) count(l *load) {
 // weighed turns two weights into rates.
 func (r *Report) weighed(l *load, from, to weight) {
 	seconds := to.at.Sub(from.at).Seconds()
-	r.from, r.to = from.at, to.at
+	r.from, r.to = from, to
 	r.WindowS = round(seconds)
 	r.CPU.Gateway = round(milliseconds(to.cpu-from.cpu) / seconds / float64(len(l.calls)))
 	r.CPU.Cores = round((to.cpu - from.cpu).Seconds() / seconds)
@@ -202,11 +241,12 @@ func (r *Report) judge(calls []*call) {
 		if r.Room == roomNone {
 			continue
 		}
-		up.add(c.up.judge(r.from, r.to))
-		down.add(c.down.judge(r.from, r.to))
+		up.add(c.up.judge(r.from.at, r.to.at))
+		down.add(c.down.judge(r.from.at, r.to.at))
 	}
 	up.report(&r.PhoneToRoom)
 	down.report(&r.RoomToPhone)
+	r.Runtime = runtimeOf(r.from, r.to, r.scrape, up.sent+down.sent)
 }
 
 // engineHeard notes what Opus was heard and sent.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,36 @@ func processRSS(pid int) (int64, error) {
 	}
 	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
 	return pages * int64(os.Getpagesize()), err
+}
+
+// processSwitches adds up the threads that a process has now.
+func processSwitches(pid int) (all switches) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	for _, file := range threads {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		s := parseSwitches(string(raw))
+		all.voluntary += s.voluntary
+		all.forced += s.forced
+	}
+	return all
+}
+
+// parseSwitches reads two lines of proc(5)'s status.
+func parseSwitches(status string) (s switches) {
+	for line := range strings.Lines(status) {
+		name, value, _ := strings.Cut(line, ":")
+		n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		switch name {
+		case "voluntary_ctxt_switches":
+			s.voluntary = n
+		case "nonvoluntary_ctxt_switches":
+			s.forced = n
+		}
+	}
+	return s
 }
 
 // udpErrors counts datagrams that the kernel had to drop, on the whole machine.

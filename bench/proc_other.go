@@ -11,6 +11,7 @@ var errLinux = errors.New("the bench reads /proc and runs on Linux only")
 
 func processCPU(int) (time.Duration, error) { return 0, errLinux }
 func processRSS(int) (int64, error)         { return 0, errLinux }
+func processSwitches(int) switches          { return switches{} }
 func udpErrors() int64                      { return 0 }
 func selfCPU() time.Duration                { return 0 }
 func machineCPU() time.Duration             { return 0 }

@@ -16,6 +16,16 @@ func TestParseUDPErrors(t *testing.T) {
 	}
 }
 
+func TestParseSwitches(t *testing.T) {
+	status := "Name:\ta: b\nvoluntary_ctxt_switches:\t17\nnonvoluntary_ctxt_switches:\t4\n"
+	if got := parseSwitches(status); got != (switches{voluntary: 17, forced: 4}) {
+		t.Errorf("%+v", got)
+	}
+	if got := processSwitches(os.Getpid()); got.voluntary == 0 {
+		t.Errorf("%+v of this process", got)
+	}
+}
+
 func TestParseMachineStat(t *testing.T) {
 	if got := parseMachineStat("cpu  100 20 30 9999 8888 4 5 41 777 888\ncpu0 1 2 3\n"); got != 2*time.Second {
 		t.Errorf("%v", got)

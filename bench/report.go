@@ -6,7 +6,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"time"
 
 	"github.com/roomline/roomline/transcode"
 )
@@ -29,12 +28,16 @@ type Report struct {
 	RoomToPhone Direction `json:"room_to_phone"`
 	Memory      Memory    `json:"memory"`
 	Goroutines  Growth    `json:"goroutines"`
+	Runtime     Runtime   `json:"runtime"`
+	BufferMS    Spread    `json:"jitter_buffer_ms"` // by call, at the end of the window
 	Generator   Generator `json:"generator"`
 	Machine     Machine   `json:"machine"`
 	Notes       []string  `json:"notes,omitempty"` // what to know before quoting a figure
 
-	from, to time.Time // the window
-	toDecode *sound    // the Opus that came from the rooms, if any did
+	from, to     weight // the window
+	toDecode     *sound // the Opus that came from the rooms, if any did
+	idleStarters map[string]int
+	scrape       float64 // allocations of asking the gateway for its metrics
 }
 
 // Calls counts how the calls were set up.
@@ -85,18 +88,23 @@ type Spread struct {
 	Max float64 `json:"max"`
 }
 
-// Memory is the gateway's resident memory. A leg is a phone with its room.
+// Memory is the gateway's resident memory. A leg is a phone with its room, and
+// who else is in it.
 type Memory struct {
 	IdleMB   float64 `json:"rss_idle_mb"`
 	BusyMB   float64 `json:"rss_busy_mb"`
 	PerLegMB float64 `json:"per_leg_mb"`
 }
 
-// Growth is a count before the calls and during them.
+// Growth is a count of goroutines before the calls and during them. Ours are
+// those that code of this repository started.
 type Growth struct {
-	Idle   float64 `json:"idle"`
-	Busy   float64 `json:"busy"`
-	PerLeg float64 `json:"per_leg"`
+	Idle      float64   `json:"idle"`
+	Busy      float64   `json:"busy"`
+	PerLeg    float64   `json:"per_leg"`
+	Ours      float64   `json:"ours_per_leg"`
+	Libraries float64   `json:"libraries_per_leg"`
+	Starters  []Starter `json:"started_by,omitempty"`
 }
 
 // Generator says whether the load generator kept up.
@@ -199,8 +207,10 @@ func (r *Report) Summary(w io.Writer) {
 		c.Gateway, c.Codec, c.Relay, c.Overhead, c.Cores)
 	r.PhoneToRoom.summary(w, "phone → room")
 	r.RoomToPhone.summary(w, "room → phone")
-	fmt.Fprintf(w, "  memory                %6.2f MB per leg   (%.0f MB idle, %.0f MB busy), %.1f goroutines per leg\n",
-		r.Memory.PerLegMB, r.Memory.IdleMB, r.Memory.BusyMB, r.Goroutines.PerLeg)
+	fmt.Fprintf(w, "  memory                %6.2f MB per leg   (%.0f MB idle, %.0f MB busy), %.1f goroutines per leg, %.1f of them ours\n",
+		r.Memory.PerLegMB, r.Memory.IdleMB, r.Memory.BusyMB, r.Goroutines.PerLeg, r.Goroutines.Ours)
+	fmt.Fprintf(w, "  per packet            %6.3f allocations, %.2f wake-ups, %.2f preemptions; garbage takes %.1f %% of the CPU, jitter buffers hold %.0f ms (p50)\n",
+		r.Runtime.AllocsPerPacket, r.Runtime.WakeupsPerPacket, r.Runtime.SwitchesPerPacket, r.Runtime.GCPercent, r.BufferMS.P50)
 	fmt.Fprintf(w, "  load generator        late by p99 %.1f ms, %.2f processors busy, %d packets dropped by the kernel; other programs keep %.1f processors busy\n",
 		r.Generator.LateMS.P99, r.Generator.Cores, r.Generator.UDPErrors, r.Machine.OtherCores)
 	for _, n := range r.Notes {

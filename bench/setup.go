@@ -116,7 +116,8 @@ func (r *SetupReport) measure(ctx context.Context, o SetupOptions, g *gateway) e
 	if err != nil {
 		return err
 	}
-	r.RSSMB, _, _ = g.size(ctx)
+	rss, _ := processRSS(g.cmd.Process.Pid)
+	r.RSSMB = round(float64(rss) / (1 << 20))
 	idle := (from.cpu - before.cpu).Seconds() / from.at.Sub(before.at).Seconds()
 	spent := (to.cpu - from.cpu).Seconds() - idle*to.at.Sub(from.at).Seconds()
 	r.Dropped = to.dropped - from.dropped
