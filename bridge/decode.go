@@ -83,7 +83,7 @@ func (s *Source) standIn(f *fanout, pcm []int16, at int64, how origin) {
 }
 
 func (s *Source) deliver(f *fanout, d *sound) {
-	s.playout.put(d.at, d.pcm, times(d.rateHz))
+	s.playout.put(d, s.now)
 	for _, r := range f.renditions {
 		r.push(s, d)
 	}

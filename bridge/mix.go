@@ -104,7 +104,7 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 	rateHz := k.rateHz()
 	k.mix.clear(rateHz)
 	for _, s := range *k.inputs.Load() {
-		k.mix.add(s.beatFrame(beat, rateHz))
+		k.mix.add(s.beatFrame(now, beat, rateHz))
 		if s.active(now) {
 			active, last = active+1, s
 		}
@@ -124,7 +124,6 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 func (k *Sink) leaveMixed(last *Source) {
 	next := tail{times: 1}
 	if last != nil {
-		last.drain()
 		next = last.peek()
 	}
 	k.mu.Lock()

@@ -79,7 +79,7 @@ type fanout struct {
 func newSource(owner *Participant, t TrackSpec) *Source {
 	s := &Source{id: t.ID, owner: owner, keyframe: t.RequestKeyframe, order: rtp.NewReorder(reorderMost, reorderWait)}
 	s.codec.Store(uint32(t.Codec))
-	s.playout.times = 1
+	s.playout.times, s.playout.hearing = 1, &s.hearing
 	s.fan.Store(&fanout{codec: t.Codec})
 	return s
 }
