@@ -179,7 +179,7 @@ func (p *playout) silent(n int) int {
 // cut leaves out the next n samples, and cross-fades from them to what follows.
 func (p *playout) cut(n int) {
 	fade := min(stretchFade*p.times, p.depth()-n)
-	for i := range fade {
+	for i := fade - 1; i >= 0; i-- { // backwards: the two may overlap
 		was, pos := int(p.at(p.read+int64(i))), p.read+int64(n+i)
 		p.set(pos, int16((was*(fade-i)+int(p.at(pos))*i)/fade))
 	}
