@@ -24,7 +24,14 @@ import (
 
 // Options say what is measured. The tags are those of the command line.
 type Options struct {
-	Calls       int           `help:"Calls at once." default:"50"`
+	Calls int `help:"Calls at once." default:"50"`
+	Scene
+	Profile     string `help:"Write a CPU profile of the gateway to this file, if it offers one on its metrics address." type:"path"`
+	SelfProfile string `help:"Write a CPU profile of the load generator to this file." type:"path" hidden:""`
+}
+
+// Scene is how calls are set up, however many.
+type Scene struct {
 	CPS         float64       `name:"cps" help:"Calls placed per second." default:"10"`
 	Duration    time.Duration `help:"Length of the measured window, after all calls are up." default:"20s"`
 	Settle      time.Duration `help:"Wait between the last answer and the window." default:"4s"`
@@ -34,8 +41,6 @@ type Options struct {
 	RoomBitrate int           `help:"Opus bitrate that the browser or the trunk sends, in bit/s; 0: 32000 from browsers, from a trunk as much as is asked of the gateway." default:"0"`
 	RoomRate    int           `help:"Sampling rate in Hz that the browser or the trunk encodes at. 0: browsers do what the gateway asks for by maxplaybackrate, else 48000; a trunk 8000, as another gateway between telephones." default:"0"`
 	Binary      string        `help:"The gateway to measure; default: this program." type:"path"`
-	Profile     string        `help:"Write a CPU profile of the gateway to this file, if it offers one on its metrics address." type:"path"`
-	SelfProfile string        `help:"Write a CPU profile of the load generator to this file." type:"path" hidden:""`
 
 	serve []string // further flags of the gateway
 

@@ -34,10 +34,10 @@ func TestRealGateway(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
-			r, err := Run(ctx, Options{
-				Calls: 2, CPS: 20, Duration: 5 * time.Second, Settle: 2 * time.Second,
+			r, err := Run(ctx, Options{Calls: 2, Scene: Scene{
+				CPS: 20, Duration: 5 * time.Second, Settle: 2 * time.Second,
 				Room: room, Complexity: 5, Binary: binary, Log: t.Output(),
-			})
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}

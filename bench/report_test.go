@@ -25,7 +25,7 @@ func TestSpread(t *testing.T) {
 }
 
 func TestRelayAlone(t *testing.T) {
-	o, err := Options{Calls: 3, Duration: 2 * time.Second}.check()
+	o, err := Options{Calls: 3, Scene: Scene{Duration: 2 * time.Second}}.check()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestRelayAlone(t *testing.T) {
 }
 
 func TestCodecAlone(t *testing.T) {
-	o, err := Options{Calls: 1, Duration: time.Second, Complexity: 5}.check()
+	o, err := Options{Calls: 1, Scene: Scene{Duration: time.Second, Complexity: 5}}.check()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +82,8 @@ func TestOptionsFromTheCommandLine(t *testing.T) {
 
 func TestNonsenseIsRefused(t *testing.T) {
 	for _, o := range []Options{
-		{Calls: 0, Duration: time.Second}, {Calls: 1}, {Calls: 1, Duration: time.Second, CPS: -1},
-		{Calls: 1, Duration: time.Second, RoomRate: 44100}, {Calls: 100000, Duration: time.Second},
+		{Calls: 0, Scene: Scene{Duration: time.Second}}, {Calls: 1}, {Calls: 1, Scene: Scene{Duration: time.Second, CPS: -1}},
+		{Calls: 1, Scene: Scene{Duration: time.Second, RoomRate: 44100}}, {Calls: 100000, Scene: Scene{Duration: time.Second}},
 	} {
 		if _, err := Run(context.Background(), o); err == nil {
 			t.Errorf("%+v was accepted", o)
@@ -92,7 +92,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 }
 
 func TestReportIsJSONAndASummary(t *testing.T) {
-	r := newReport(Options{Calls: 2, Room: roomBrowser, Complexity: 5, Bitrate: 24000, Duration: time.Second})
+	r := newReport(Options{Calls: 2, Scene: Scene{Room: roomBrowser, Complexity: 5, Bitrate: 24000, Duration: time.Second}})
 	r.Calls.Answered, r.Calls.Alive, r.Calls.Failed = 1, 1, 1
 	r.CPU = CPU{Gateway: 6, Codec: 4, Relay: 1.5}
 	r.PhoneToRoom = Direction{Sent: 100, Lost: 1, LossPercent: 1}

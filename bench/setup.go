@@ -77,7 +77,7 @@ func RunSetup(ctx context.Context, o SetupOptions) (*SetupReport, error) {
 		return nil, errors.New("sipp is missing: apt-get install sip-tester")
 	}
 	at := int(float64(o.CPS)*(o.Hold.Seconds()+2)) + 500 // calls at once, with those that have just ended
-	g, err := startGateway(ctx, Options{Calls: min(at, 2000), Complexity: 5, Bitrate: 24000, Binary: o.Binary, serve: o.Serve})
+	g, err := startGateway(ctx, Options{Calls: min(at, 2000), Scene: Scene{Complexity: 5, Bitrate: 24000, Binary: o.Binary, serve: o.Serve}})
 	if err != nil {
 		return nil, err
 	}
