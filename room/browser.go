@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/webrtc"
 )
 
@@ -42,8 +43,10 @@ type browser struct {
 	state     webrtc.State
 	stateAt   time.Time // of the last change of state
 	askedICE  time.Time
-	resumeBy  *time.Timer // runs while there is no wire
-	narrow    bool        // only phones listen
+	resumeBy  *time.Timer   // runs while there is no wire
+	redundant bool          // the browser was asked for RED
+	narrow    bool          // only phones listen
+	takes     []media.Codec // codecs of sound, by its last answer; nil: not known yet
 }
 
 // delivery is a message with the wire that it came on.

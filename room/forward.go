@@ -39,11 +39,12 @@ func (b *browser) syncTracks() (renegotiate bool) {
 		b.dropForward(s, f)
 		renegotiate = true
 	}
+	b.recode()
 	return b.hintPlayback() || renegotiate
 }
 
 func (b *browser) addForward(s *bridge.Source) bool {
-	kind, codec := webrtc.Audio, media.Opus
+	kind, codec := webrtc.Audio, b.soundFor(s)
 	if s.Codec().Video() {
 		kind, codec = webrtc.Video, s.Codec()
 	}

@@ -37,16 +37,20 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 // fast are timeouts for tests that wait for them.
 var fast = Timeouts{Restart: 300 * time.Millisecond, Refresh: 100 * time.Millisecond}
 
-func build(t testing.TB, timeouts Timeouts) *house {
+func build(t testing.TB, timeouts Timeouts, configure ...func(*webrtc.Config)) *house {
 	t.Helper()
 	h := &house{t: t, x: &bridge.Exchange{Log: quiet()}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan struct{})
 	go func() { defer close(ran); h.x.Run(ctx) }()
-	engine, err := webrtc.NewEngine(context.Background(), webrtc.Config{
+	cfg := webrtc.Config{
 		Listen: h.listen, UDPAddr: "127.0.0.1:0", ICELite: true, Log: quiet(),
 		Timeouts: webrtc.Timeouts{Disconnected: 500 * time.Millisecond, Failed: 3 * time.Second, KeepAlive: 100 * time.Millisecond},
-	})
+	}
+	for _, f := range configure {
+		f(&cfg)
+	}
+	engine, err := webrtc.NewEngine(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,12 +133,16 @@ type packet struct {
 	media.Packet
 }
 
-func (h *house) client() *client {
+func (h *house) client() *client { return h.clientOf(func(*webrtc.Config) {}) }
+
+func (h *house) clientOf(configure func(*webrtc.Config)) *client {
 	h.t.Helper()
-	engine, err := webrtc.NewEngine(context.Background(), webrtc.Config{
+	cfg := webrtc.Config{
 		UDPAddr: "127.0.0.1:0", Log: quiet(),
 		Timeouts: webrtc.Timeouts{Disconnected: 500 * time.Millisecond, Failed: 3 * time.Second, KeepAlive: 100 * time.Millisecond},
-	})
+	}
+	configure(&cfg)
+	engine, err := webrtc.NewEngine(context.Background(), cfg)
 	if err != nil {
 		h.t.Fatal(err)
 	}

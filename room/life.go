@@ -184,6 +184,9 @@ func (b *browser) refresh() {
 		time.Since(b.askedICE) > 2*b.srv.cfg.Timeouts.Restart {
 		b.wantICE = true
 	}
+	if wants := b.peer.WantsRedundancy(); wants != b.redundant {
+		b.redundant, b.wantOffer = wants, true
+	}
 	b.sendParticipants()
 	b.negotiate()
 }

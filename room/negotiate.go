@@ -14,6 +14,7 @@ func (b *browser) negotiate() {
 		return
 	}
 	restart := b.wantICE
+	b.redundant = b.peer.WantsRedundancy()
 	sdp, err := b.peer.CreateOffer(restart)
 	if err != nil {
 		if !errors.Is(err, webrtc.ErrClosed) {
@@ -34,13 +35,18 @@ func (b *browser) answered(m message) error {
 	if b.openOffer == "" {
 		return invalid("sdp", "there is no open offer to answer")
 	}
-	if _, err := webrtc.Inspect(m.SDP); err != nil {
+	lines, err := webrtc.Inspect(m.SDP)
+	if err != nil {
 		return invalid("sdp", "%s", err)
 	}
 	if err := b.peer.AcceptAnswer(m.SDP); err != nil {
 		return invalid("sdp", "%s", err)
 	}
 	b.openOffer = ""
+	if takes := taken(lines); takes != nil {
+		b.takes = takes
+		b.recode()
+	}
 	for s := range b.forwards {
 		if s.Codec().Video() {
 			s.RequestKeyframe()

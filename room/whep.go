@@ -30,10 +30,11 @@ func (s *Server) hear(r *http.Request) (*session, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	audio, video := receivable(lines, webrtc.Audio), receivable(lines, webrtc.Video)
+	sound := s.cfg.Engine.Audio()
+	audio, video := receivable(lines, webrtc.Audio, sound...), receivable(lines, webrtc.Video, media.VP8, media.H264)
 	if audio == media.NoCodec && video == media.NoCodec {
 		return nil, "", &Denial{http.StatusUnprocessableEntity, bridge.Invalid,
-			"the offer can receive nothing from here: expected a recvonly line with opus, PCMU or PCMA"}
+			"the offer can receive nothing from here: expected a recvonly line with " + codecWords(sound...)}
 	}
 	x := newSession(s, room, c, offer)
 	if err := x.open(bridge.KindWHEP, webrtc.PeerConfig{}); err != nil {
@@ -47,13 +48,13 @@ func (s *Server) hear(r *http.Request) (*session, string, error) {
 	return x, answer, err
 }
 
-// receivable is the best codec that the first usable line of a kind receives.
-func receivable(lines []webrtc.Line, kind webrtc.Kind) media.Codec {
+// receivable is the first of the codecs that the first usable line of a kind receives.
+func receivable(lines []webrtc.Line, kind webrtc.Kind, codecs ...media.Codec) media.Codec {
 	for _, l := range lines {
 		if l.Kind != kind || l.Rejected || !l.Receives {
 			continue
 		}
-		for _, codec := range []media.Codec{media.Opus, media.PCMU, media.PCMA, media.VP8, media.H264} {
+		for _, codec := range codecs {
 			if l.Supports(codec) {
 				return codec
 			}

@@ -2,8 +2,10 @@ package room
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/webrtc"
 )
 
@@ -42,7 +44,7 @@ func (s *Server) publish(r *http.Request) (*session, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if err := mayPublish(c, lines); err != nil {
+	if err := mayPublish(c, lines, s.cfg.Engine.Audio()); err != nil {
 		return nil, "", err
 	}
 	x := newSession(s, room, c, offer)
@@ -53,8 +55,9 @@ func (s *Server) publish(r *http.Request) (*session, string, error) {
 	return x, answer, err
 }
 
-// mayPublish wants a line that we can carry, and that the role may send.
-func mayPublish(c Claims, lines []webrtc.Line) error {
+// mayPublish wants a line that we can carry, with sound in one of the codecs
+// given, and that the role may send.
+func mayPublish(c Claims, lines []webrtc.Line, sound []media.Codec) error {
 	usable := false
 	for _, l := range lines {
 		if l.Rejected || !l.Sends || len(l.Codecs) == 0 {
@@ -63,20 +66,16 @@ func mayPublish(c Claims, lines []webrtc.Line) error {
 		if l.Kind == webrtc.Video && !c.Role.SendsVideo() {
 			return forbidden("a %s may not send video", c.Role)
 		}
-		usable = usable || carried(l)
+		usable = usable || carried(l, sound)
 	}
 	if !usable {
 		return &Denial{http.StatusUnprocessableEntity, bridge.Invalid,
-			"the offer sends nothing that is understood here: expected a sendonly line with opus, PCMU, PCMA, VP8 or H264"}
+			"the offer sends nothing that is understood here: expected a sendonly line with " +
+				codecWords(append(slices.Clone(sound), media.VP8, media.H264)...)}
 	}
 	return nil
 }
 
-func carried(l webrtc.Line) bool {
-	for _, codec := range l.Codecs {
-		if codec.Audio() || codec.Video() {
-			return true
-		}
-	}
-	return false
+func carried(l webrtc.Line, sound []media.Codec) bool {
+	return slices.ContainsFunc(l.Codecs, func(c media.Codec) bool { return c.Video() || slices.Contains(sound, c) })
 }
