@@ -15,7 +15,7 @@ import (
 // settings are the keys that roomline.yaml may hold beside a dial plan.
 var settings = []string{
 	"data", "database-url", "http", "public-url", "tls-cert", "tls-key", "acme", "sip", "sip-tls", "sip-tls-cert", "sip-tls-key", "sip-tls-ca", "rtp-ports",
-	"webrtc-udp", "webrtc-tcp", "turn", "turn-secret", "public-ip", "admin-key", "metrics",
+	"webrtc-udp", "webrtc-tcp", "webrtc-codecs", "webrtc-red", "turn", "turn-secret", "public-ip", "admin-key", "metrics",
 	"opus-complexity", "opus-bitrate", "media-timeout", "trace", "trace-size", "keep-events", "stir-ca", "drain",
 }
 

@@ -73,7 +73,7 @@ func demoSettings(dir, http string) (settings, error) {
 	return settings{
 		Data: dir, HTTP: http, SIP: []string{sip}, RTPPorts: "40000-49999", WebRTCUDP: "127.0.0.1:0",
 		AdminKey: bridge.NewID("demo"), OpusComplexity: 5, OpusBitrate: 24000, MediaTimeout: "30s", Drain: "0s",
-		Trace: "24h", TraceSize: 64, KeepEvents: "720h",
+		Trace: "24h", TraceSize: 64, KeepEvents: "720h", WebRTCRED: "auto",
 	}, nil
 }
 

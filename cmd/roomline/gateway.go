@@ -118,8 +118,17 @@ func (g *gateway) openMedia(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	codecs, err := g.s.webrtcCodecs()
+	if err != nil {
+		return err
+	}
+	redundancy, err := g.s.redundancy()
+	if err != nil {
+		return err
+	}
 	g.engine, err = webrtc.NewEngine(ctx, webrtc.Config{
-		Listen: g.s.Listen, UDPAddr: g.s.WebRTCUDP, TCPAddr: g.s.WebRTCTCP, PublicIP: ip, ICELite: true, Log: g.log,
+		Listen: g.s.Listen, UDPAddr: g.s.WebRTCUDP, TCPAddr: g.s.WebRTCTCP, PublicIP: ip, ICELite: true,
+		Audio: codecs, Redundancy: redundancy, Log: g.log,
 	})
 	if err != nil {
 		return fmt.Errorf("open the WebRTC port: %w; choose another with --webrtc-udp", err)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,34 +16,37 @@ import (
 
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/webrtc"
 	"github.com/roomline/roomline/sip"
 	"github.com/roomline/roomline/sip/stir"
 )
 
 // settings are those of serve: a flag, an environment variable and a YAML key each.
 type settings struct {
-	Config      string   `env:"ROOMLINE_CONFIG" placeholder:"FILE" help:"YAML file with these settings; may also hold trunks, numbers and routes."`
-	Data        string   `env:"ROOMLINE_DATA" default:"./data" placeholder:"DIR" help:"SQLite, spool, keys, last route snapshot."`
-	DatabaseURL string   `env:"ROOMLINE_DATABASE_URL" placeholder:"URL" help:"postgres://…; default: SQLite in the data folder."`
-	HTTP        string   `name:"http" env:"ROOMLINE_HTTP" default:"127.0.0.1:8080" placeholder:"ADDR" help:"API, pages, WebSocket, WHIP and WHEP."`
-	PublicURL   string   `env:"ROOMLINE_PUBLIC_URL" placeholder:"URL" help:"What links and tokens point to."`
-	TLSCert     string   `env:"ROOMLINE_TLS_CERT" placeholder:"FILE" help:"Certificate chain for HTTPS, PEM."`
-	TLSKey      string   `env:"ROOMLINE_TLS_KEY" placeholder:"FILE" help:"Its private key, PEM."`
-	ACME        string   `env:"ROOMLINE_ACME" name:"acme" placeholder:"DOMAIN" help:"Get a certificate for this domain by ACME; needs --http on port 443."`
-	SIP         []string `name:"sip" env:"ROOMLINE_SIP" default:"127.0.0.1:5060" placeholder:"ADDR" help:"SIP over UDP and TCP; may be repeated. What it says and where its RTP is may differ: 10.0.0.5:5060/public=203.0.113.7/media=10.0.0.6."`
-	SIPTLS      []string `name:"sip-tls" env:"ROOMLINE_SIP_TLS" placeholder:"ADDR" help:"SIP over TLS, likewise; usually port 5061. Shows the certificate of --sip-tls-cert, --tls-cert or --acme."`
-	SIPTLSCert  string   `name:"sip-tls-cert" env:"ROOMLINE_SIP_TLS_CERT" placeholder:"FILE" help:"Certificate chain for SIP over TLS, PEM; read again when it changes."`
-	SIPTLSKey   string   `name:"sip-tls-key" env:"ROOMLINE_SIP_TLS_KEY" placeholder:"FILE" help:"Its private key, PEM."`
-	SIPTLSCA    string   `name:"sip-tls-ca" env:"ROOMLINE_SIP_TLS_CA" placeholder:"FILE" help:"Authorities, besides the system's, that the certificates of trunks may come from, PEM."`
-	SIPWS       string   `name:"sip-ws" env:"ROOMLINE_SIP_WS" placeholder:"ADDR" help:"SIP over WebSocket (not available yet)."`
-	RTPPorts    string   `name:"rtp-ports" env:"ROOMLINE_RTP_PORTS" default:"20000-29999" placeholder:"LOW-HIGH" help:"UDP ports for RTP, bound to the address of the --sip in use."`
-	WebRTCUDP   string   `name:"webrtc-udp" env:"ROOMLINE_WEBRTC_UDP" default:"127.0.0.1:7882" placeholder:"ADDR" help:"One UDP port for all browsers."`
-	WebRTCTCP   string   `name:"webrtc-tcp" env:"ROOMLINE_WEBRTC_TCP" placeholder:"ADDR" help:"ICE-TCP for browsers whose network blocks UDP; default: off."`
-	TURN        []string `name:"turn" env:"ROOMLINE_TURN" placeholder:"URL" help:"TURN server told to browsers; may be repeated."`
-	TURNSecret  string   `name:"turn-secret" env:"ROOMLINE_TURN_SECRET" placeholder:"SECRET" help:"Shared with the TURN server, for time-limited credentials."`
-	PublicIP    string   `name:"public-ip" env:"ROOMLINE_PUBLIC_IP" placeholder:"IP" help:"What SDP and candidates say behind NAT."`
-	AdminKey    string   `env:"ROOMLINE_ADMIN_KEY" placeholder:"KEY" help:"Key of the API; default: made on first start, kept in the data folder, printed once."`
-	Metrics     string   `env:"ROOMLINE_METRICS" default:"127.0.0.1:9464" placeholder:"ADDR" help:"/metrics, /healthz and /readyz."`
+	Config       string   `env:"ROOMLINE_CONFIG" placeholder:"FILE" help:"YAML file with these settings; may also hold trunks, numbers and routes."`
+	Data         string   `env:"ROOMLINE_DATA" default:"./data" placeholder:"DIR" help:"SQLite, spool, keys, last route snapshot."`
+	DatabaseURL  string   `env:"ROOMLINE_DATABASE_URL" placeholder:"URL" help:"postgres://…; default: SQLite in the data folder."`
+	HTTP         string   `name:"http" env:"ROOMLINE_HTTP" default:"127.0.0.1:8080" placeholder:"ADDR" help:"API, pages, WebSocket, WHIP and WHEP."`
+	PublicURL    string   `env:"ROOMLINE_PUBLIC_URL" placeholder:"URL" help:"What links and tokens point to."`
+	TLSCert      string   `env:"ROOMLINE_TLS_CERT" placeholder:"FILE" help:"Certificate chain for HTTPS, PEM."`
+	TLSKey       string   `env:"ROOMLINE_TLS_KEY" placeholder:"FILE" help:"Its private key, PEM."`
+	ACME         string   `env:"ROOMLINE_ACME" name:"acme" placeholder:"DOMAIN" help:"Get a certificate for this domain by ACME; needs --http on port 443."`
+	SIP          []string `name:"sip" env:"ROOMLINE_SIP" default:"127.0.0.1:5060" placeholder:"ADDR" help:"SIP over UDP and TCP; may be repeated. What it says and where its RTP is may differ: 10.0.0.5:5060/public=203.0.113.7/media=10.0.0.6."`
+	SIPTLS       []string `name:"sip-tls" env:"ROOMLINE_SIP_TLS" placeholder:"ADDR" help:"SIP over TLS, likewise; usually port 5061. Shows the certificate of --sip-tls-cert, --tls-cert or --acme."`
+	SIPTLSCert   string   `name:"sip-tls-cert" env:"ROOMLINE_SIP_TLS_CERT" placeholder:"FILE" help:"Certificate chain for SIP over TLS, PEM; read again when it changes."`
+	SIPTLSKey    string   `name:"sip-tls-key" env:"ROOMLINE_SIP_TLS_KEY" placeholder:"FILE" help:"Its private key, PEM."`
+	SIPTLSCA     string   `name:"sip-tls-ca" env:"ROOMLINE_SIP_TLS_CA" placeholder:"FILE" help:"Authorities, besides the system's, that the certificates of trunks may come from, PEM."`
+	SIPWS        string   `name:"sip-ws" env:"ROOMLINE_SIP_WS" placeholder:"ADDR" help:"SIP over WebSocket (not available yet)."`
+	RTPPorts     string   `name:"rtp-ports" env:"ROOMLINE_RTP_PORTS" default:"20000-29999" placeholder:"LOW-HIGH" help:"UDP ports for RTP, bound to the address of the --sip in use."`
+	WebRTCUDP    string   `name:"webrtc-udp" env:"ROOMLINE_WEBRTC_UDP" default:"127.0.0.1:7882" placeholder:"ADDR" help:"One UDP port for all browsers."`
+	WebRTCTCP    string   `name:"webrtc-tcp" env:"ROOMLINE_WEBRTC_TCP" placeholder:"ADDR" help:"ICE-TCP for browsers whose network blocks UDP; default: off."`
+	WebRTCCodecs []string `name:"webrtc-codecs" env:"ROOMLINE_WEBRTC_CODECS" default:"opus,PCMU,PCMA" placeholder:"CODECS" help:"Codecs of sound for browsers, WHIP and WHEP, the first preferred: opus, PCMU, PCMA. With PCMU first, µ-law phones and browsers exchange their sound untouched."`
+	WebRTCRED    string   `name:"webrtc-red" env:"ROOMLINE_WEBRTC_RED" default:"auto" placeholder:"WHEN" help:"Redundancy (RED) of browsers' Opus: auto asks for it while their packets get lost, always from the start (about 32 kbit/s more of each browser), off never."`
+	TURN         []string `name:"turn" env:"ROOMLINE_TURN" placeholder:"URL" help:"TURN server told to browsers; may be repeated."`
+	TURNSecret   string   `name:"turn-secret" env:"ROOMLINE_TURN_SECRET" placeholder:"SECRET" help:"Shared with the TURN server, for time-limited credentials."`
+	PublicIP     string   `name:"public-ip" env:"ROOMLINE_PUBLIC_IP" placeholder:"IP" help:"What SDP and candidates say behind NAT."`
+	AdminKey     string   `env:"ROOMLINE_ADMIN_KEY" placeholder:"KEY" help:"Key of the API; default: made on first start, kept in the data folder, printed once."`
+	Metrics      string   `env:"ROOMLINE_METRICS" default:"127.0.0.1:9464" placeholder:"ADDR" help:"/metrics, /healthz and /readyz."`
 
 	OpusComplexity int    `env:"ROOMLINE_OPUS_COMPLEXITY" default:"5" help:"0 to 10: CPU against quality of what browsers hear."`
 	OpusBitrate    int    `env:"ROOMLINE_OPUS_BITRATE" default:"24000" help:"Bit/s of what browsers hear."`
@@ -92,6 +96,12 @@ func (s *settings) Validate() error {
 		return fmt.Errorf("--opus-bitrate %d: expected 6000 to 128000 bit/s", s.OpusBitrate)
 	}
 	if _, _, err := s.rtpRange(); err != nil {
+		return err
+	}
+	if _, err := s.webrtcCodecs(); err != nil {
+		return err
+	}
+	if _, err := s.redundancy(); err != nil {
 		return err
 	}
 	if _, err := s.publicIP(); err != nil {
@@ -169,6 +179,34 @@ func (s *settings) authorities() (stir.Config, error) {
 		return stir.Config{}, fmt.Errorf("--stir-ca %s: expected certificates in PEM", s.STIRCA)
 	}
 	return stir.Config{Roots: pool}, nil
+}
+
+// webrtcCodecs reads --webrtc-codecs; nil, the usual ones, where nothing is said.
+func (s *settings) webrtcCodecs() (codecs []media.Codec, err error) {
+	for _, name := range s.WebRTCCodecs {
+		c, _ := media.ParseCodec(strings.TrimSpace(name))
+		if !slices.Contains(webrtc.DefaultAudio, c) {
+			return nil, fmt.Errorf("--webrtc-codecs %q: expected a list out of opus, PCMU and PCMA, the preferred one first", name)
+		}
+		if slices.Contains(codecs, c) {
+			return nil, fmt.Errorf("--webrtc-codecs names %s twice; leave one out", c)
+		}
+		codecs = append(codecs, c)
+	}
+	return codecs, nil
+}
+
+// redundancy reads --webrtc-red.
+func (s *settings) redundancy() (webrtc.Redundancy, error) {
+	switch s.WebRTCRED {
+	case "auto", "":
+		return webrtc.RedundancyOnLoss, nil
+	case "always":
+		return webrtc.RedundancyAlways, nil
+	case "off":
+		return webrtc.NoRedundancy, nil
+	}
+	return 0, fmt.Errorf("--webrtc-red %q: expected auto, always or off", s.WebRTCRED)
 }
 
 // rtpRange reads --rtp-ports.
