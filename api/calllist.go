@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -158,17 +157,9 @@ func (s *Server) call(ctx context.Context, id string) (bridge.CallRecord, error)
 	if c, ok := s.exchange.Live(id); ok {
 		return c.Record(), nil
 	}
-	for _, c := range s.recent.all(s.backlog, time.Now()) {
-		if c.ID == id {
-			return c.CallRecord, nil
-		}
-	}
-	cdr, err := s.store.CDR(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return bridge.CallRecord{}, notFound("call", id)
-	}
+	cdr, err := s.ended(ctx, id)
 	if err != nil {
-		return bridge.CallRecord{}, s.storeAway(ctx, err)
+		return bridge.CallRecord{}, err
 	}
 	return cdr.CallRecord, nil
 }

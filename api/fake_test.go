@@ -20,6 +20,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/room"
 	"github.com/roomline/roomline/store"
 )
@@ -30,13 +31,14 @@ const adminKey = "test-admin-key"
 
 // fakeExchange counts what is asked of it.
 type fakeExchange struct {
-	mu     sync.Mutex
-	dials  []bridge.DialRequest
-	dial   func(bridge.DialRequest) (bridge.CallRecord, error)
-	calls  map[string]*fakeCall
-	rooms  []bridge.RoomRecord
-	subs   func(after string) Subscription
-	nextID int
+	mu      sync.Mutex
+	dials   []bridge.DialRequest
+	dial    func(bridge.DialRequest) (bridge.CallRecord, error)
+	calls   map[string]*fakeCall
+	rooms   []bridge.RoomRecord
+	quality map[string][]bridge.ParticipantQuality
+	subs    func(after string) Subscription
+	nextID  int
 }
 
 func (x *fakeExchange) Dial(_ context.Context, r bridge.DialRequest) (bridge.CallRecord, error) {
@@ -99,12 +101,18 @@ func (x *fakeExchange) RoomRecord(name string) (bridge.RoomRecord, bool) {
 	return x.rooms[i], true
 }
 
+func (x *fakeExchange) RoomQuality(name string) ([]bridge.ParticipantQuality, bool) {
+	q, ok := x.quality[name]
+	return q, ok
+}
+
 func (x *fakeExchange) Subscribe(after string) Subscription { return x.subs(after) }
 
 // fakeCall remembers what was done to it.
 type fakeCall struct {
 	mu     sync.Mutex
 	record bridge.CallRecord
+	points []media.QualityPoint
 	done   []string
 	err    error
 }
@@ -121,7 +129,8 @@ func (c *fakeCall) Record() bridge.CallRecord {
 	defer c.mu.Unlock()
 	return c.record
 }
-func (c *fakeCall) Hangup(cause bridge.Cause, _ string) { c.note("hangup %s", cause) }
+func (c *fakeCall) QualityHistory() []media.QualityPoint { return c.points }
+func (c *fakeCall) Hangup(cause bridge.Cause, _ string)  { c.note("hangup %s", cause) }
 func (c *fakeCall) SendDigits(_ context.Context, digits string) error {
 	return c.note("digits %s", digits)
 }

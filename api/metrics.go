@@ -23,6 +23,7 @@ type metrics struct {
 	requests   *prometheus.CounterVec
 	deliveries *prometheus.CounterVec
 	callsEnded *prometheus.CounterVec
+	qualities  callQualities
 	exchange   Exchange
 	trunks     Trunks // may be nil
 
@@ -74,6 +75,7 @@ func newMetrics(s *Server, portsInUse func() int) *metrics {
 		callsEnded: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roomline_calls_ended_total", Help: "Calls that ended."}, []string{"direction", "cause"}),
 	}
+	m.qualities = newCallQualities(m.registry)
 	m.registry.MustRegister(m, m.requests, m.deliveries, m.callsEnded,
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(garbageTime)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge := func(name, help string, read func() float64) {
@@ -116,6 +118,7 @@ func (m *metrics) answered(method string, status int) {
 // ended counts one call and keeps its packets.
 func (m *metrics) ended(c bridge.CDR) {
 	m.callsEnded.WithLabelValues(string(c.Direction), string(c.Cause)).Inc()
+	m.qualities.add(c)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.packets.add(c.Quality)
@@ -123,8 +126,11 @@ func (m *metrics) ended(c bridge.CDR) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descCalls, descLegs, descRooms, descRTP, descTrunk, descUp} {
+	for _, d := range []*prometheus.Desc{descCalls, descLegs, descRooms, descRTP, descTrunk, descUp, descClass} {
 		ch <- d
+	}
+	for _, l := range legMeans {
+		ch <- l.desc
 	}
 }
 
@@ -143,6 +149,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for kind, n := range kinds {
 		ch <- prometheus.MustNewConstMetric(descLegs, prometheus.GaugeValue, float64(n), kind)
 	}
+	collectQuality(ch, rooms)
 }
 
 func (m *metrics) collectTrunks(ch chan<- prometheus.Metric) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/room"
 	"github.com/roomline/roomline/sip/trace"
 	"github.com/roomline/roomline/store"
@@ -21,12 +22,14 @@ type Exchange interface {
 	Calls() []bridge.CallRecord
 	Rooms() []bridge.RoomRecord
 	RoomRecord(name string) (bridge.RoomRecord, bool)
+	RoomQuality(name string) ([]bridge.ParticipantQuality, bool)
 	Subscribe(after string) Subscription
 }
 
 // LiveCall is one call that has not ended; *bridge.Call is one.
 type LiveCall interface {
 	Record() bridge.CallRecord
+	QualityHistory() []media.QualityPoint
 	Hangup(cause bridge.Cause, reason string)
 	SendDigits(ctx context.Context, digits string) error
 	Hold(ctx context.Context, on bool) error
@@ -61,6 +64,14 @@ func (x exchange) RoomRecord(name string) (bridge.RoomRecord, bool) {
 		return bridge.RoomRecord{}, false
 	}
 	return r.Record(), true
+}
+
+func (x exchange) RoomQuality(name string) ([]bridge.ParticipantQuality, bool) {
+	r, ok := x.Room(name)
+	if !ok {
+		return nil, false
+	}
+	return r.Quality(), true
 }
 
 func (x exchange) Subscribe(after string) Subscription {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomline/roomline/dialplan"
@@ -33,6 +34,8 @@ type Call struct {
 
 	mu  sync.Mutex // guards rec
 	rec CallRecord
+
+	meter atomic.Pointer[meter] // of the phone's seat, once it has one
 
 	// Guarded by Exchange.mu.
 	other    *Call // ends with this one
@@ -271,6 +274,15 @@ func (c *Call) measure(now time.Time) {
 		q = c.seat.SetQuality(q, now)
 	}
 	c.note(func(r *CallRecord) { r.Quality = &q })
+}
+
+// QualityHistory returns how the phone's sound has travelled, see
+// [Participant.QualityHistory].
+func (c *Call) QualityHistory() []media.QualityPoint {
+	if m := c.meter.Load(); m != nil {
+		return m.history()
+	}
+	return nil
 }
 
 // key takes a key that the phone pressed, however it came, and reports whether

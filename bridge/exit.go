@@ -30,7 +30,11 @@ func (c *Call) exit() {
 	rec := c.Record()
 	c.log.Info("call ended", "cause", rec.Cause, "reason", rec.Reason, "room", rec.Room, "code", rec.SIPCode)
 	if c.x.Recorded != nil {
-		c.x.Recorded(cdrOf(rec))
+		d := cdrOf(rec)
+		if m := c.meter.Load(); m != nil {
+			d.Trend = m.whole()
+		}
+		c.x.Recorded(d)
 	}
 	c.vanish()
 	c.emit("call.ended", map[string]any{"cause": string(rec.Cause), "reason": rec.Reason, "sip_code": rec.SIPCode})

@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	// qualityEvery is the shortest time that a point of a leg's quality stands for.
+	// qualityEvery is the time that a point of a leg's quality stands for, where the
+	// leg is measured often enough; qualitySlack is what it may be short of it.
 	qualityEvery = 5 * time.Second
+	qualitySlack = 250 * time.Millisecond
 	// qualityPoints is how many are kept: 20 minutes of them.
 	qualityPoints = 240
 	// qualityEventEvery is the least time between two events about one leg's class.
@@ -72,6 +74,7 @@ type meter struct {
 	at     time.Time     // of the last point; zero: nothing was measured yet
 	points []media.QualityPoint
 	oldest int // once points are full
+	trend  media.QualityTrend
 	rated  int // points with a MOS
 	sum    float64
 	lowest float64
@@ -94,7 +97,7 @@ func (m *meter) take(q *media.Quality, now time.Time) *qualityTurn {
 	switch {
 	case m.at.IsZero():
 		m.before, m.at, m.class = *q, now, QualityGood
-	case now.Sub(m.at) >= qualityEvery:
+	case now.Sub(m.at) >= qualityEvery-qualitySlack:
 		p := q.Since(&m.before, now.UTC())
 		m.before, m.at = *q, now
 		m.addLocked(p)
@@ -117,6 +120,7 @@ func (m *meter) addLocked(p media.QualityPoint) {
 		m.points[m.oldest] = p
 		m.oldest = (m.oldest + 1) % qualityPoints
 	}
+	m.trend.Add(&p, qualityEvery)
 	if p.MOS == 0 {
 		return
 	}
@@ -139,6 +143,17 @@ func (m *meter) turnLocked(p *media.QualityPoint, now time.Time) *qualityTurn {
 	turn := &qualityTurn{m.class, class, *p}
 	m.class, m.told = class, now
 	return turn
+}
+
+// whole returns the trend of all that was measured, nil if there is none.
+func (m *meter) whole() *media.QualityTrend {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.trend.R) == 0 {
+		return nil
+	}
+	trend := m.trend // nothing is added to it any more
+	return &trend
 }
 
 // history returns the points that are kept, oldest first.

@@ -70,10 +70,17 @@ type CDR struct {
 	CallRecord
 	DurationMS int64 `json:"duration_ms"` // from answer to end; 0 when never answered
 	RingMS     int64 `json:"ring_ms"`     // from creation to answer or end
+
+	Trend *media.QualityTrend `json:"quality_trend,omitempty"` // absent for calls of less than five seconds
 }
 
 // Event is something that happened, in the order it happened. IDs are unique,
 // of one width, and sort by time.
+//
+// What participants do: participant.joined, .left, track.published,
+// track.ended; and participant.quality, when the class of a leg's quality turns
+// (class and was: good, fair, poor or bad; quality: a [media.QualityPoint] of the
+// last seconds), at most once in 10 s per leg.
 type Event struct {
 	ID     string         `json:"id"`
 	Type   string         `json:"type"` // call.created, participant.joined, …; see [Call] for those of calls
@@ -123,6 +130,16 @@ type ParticipantRecord struct {
 	Road     string         `json:"road,omitempty"` // direct | mixed | paced, of the sink it listens to
 	Tracks   []TrackRecord  `json:"tracks"`
 	Quality  *media.Quality `json:"quality,omitempty"`
+}
+
+// ParticipantQuality is how a participant's sound has travelled over time.
+type ParticipantQuality struct {
+	Participant string               `json:"participant"`
+	Identity    string               `json:"identity"`
+	Kind        string               `json:"kind"`
+	CallID      string               `json:"call_id,omitempty"`
+	Quality     *media.Quality       `json:"quality,omitempty"`
+	Points      []media.QualityPoint `json:"points" nullable:"false"` // oldest first
 }
 
 // TrackRecord is a published track as outsiders see it.

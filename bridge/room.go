@@ -75,6 +75,19 @@ func (r *Room) Record() RoomRecord {
 	return r.recordLocked()
 }
 
+// Quality returns how the sound of all who are in the room has travelled, in the
+// order of joining; see [Participant.QualityHistory].
+func (r *Room) Quality() []ParticipantQuality {
+	r.x.mu.Lock()
+	members := slices.Clone(r.members)
+	r.x.mu.Unlock()
+	out := make([]ParticipantQuality, len(members))
+	for i, p := range members {
+		out[i] = ParticipantQuality{p.id, p.spec.Identity, p.spec.Kind, p.spec.CallID, p.quality.Load(), p.QualityHistory()}
+	}
+	return out
+}
+
 func (r *Room) recordLocked() RoomRecord {
 	rec := RoomRecord{Name: r.name, OpenedAt: r.openedAt.UTC(), Participants: []ParticipantRecord{}}
 	for _, p := range r.members {

@@ -25,6 +25,7 @@ func (c *Call) sit(room string) error {
 		return err
 	}
 	c.seat = seat
+	c.meter.Store(&seat.meter)
 	codec := p.Codec
 	if codec == media.NoCodec { // a late offer: the answer comes with the ACK
 		codec = media.PCMU

@@ -7,6 +7,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/webrtc"
 )
 
@@ -85,7 +86,7 @@ func (b *browser) greet() {
 	b.welcome()
 	b.syncTracks()
 	b.wantOffer = true
-	b.sendParticipants()
+	b.sendHistory()
 	b.negotiate()
 }
 
@@ -129,7 +130,7 @@ func (b *browser) resumed(w *wire) {
 	b.resumeBy.Stop()
 	b.stateAt = time.Now() // the media gets its time anew
 	b.welcome()
-	b.sendParticipants()
+	b.sendHistory()
 	if lost(b.peer.State()) {
 		b.wantICE = true
 	}
@@ -197,7 +198,21 @@ func (b *browser) gaveUp(now time.Time) bool {
 }
 
 func (b *browser) sendParticipants() {
-	b.answer(participantsMessage{"participants", b.watched.Record().Participants})
+	b.answer(participantsMessage{Type: "participants", Participants: b.watched.Record().Participants})
+}
+
+// historyPoints is how much of the past a page is told: five minutes.
+const historyPoints = 60
+
+// sendHistory sends the participants with their past, to a page that has not seen it.
+func (b *browser) sendHistory() {
+	m := participantsMessage{Type: "participants", Participants: b.watched.Record().Participants, History: map[string][]media.QualityPoint{}}
+	for _, q := range b.watched.Quality() {
+		if n := len(q.Points); n > 0 {
+			m.History[q.Participant] = q.Points[max(0, n-historyPoints):]
+		}
+	}
+	b.answer(m)
 }
 
 // tell passes an event of the room on: on the data channel, else on the wire.

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/webrtc"
 )
 
@@ -177,6 +178,9 @@ type (
 	participantsMessage struct {
 		Type         string                     `json:"type"`
 		Participants []bridge.ParticipantRecord `json:"participants"`
+		// History is how their sound travelled in the last minutes, by participant, for
+		// a page that has not seen it; oldest first.
+		History map[string][]media.QualityPoint `json:"history,omitempty"`
 	}
 	eventMessage struct {
 		Type  string       `json:"type"`

@@ -517,3 +517,51 @@ func (p pusher) WritePacket(packet *media.Packet) error {
 	p.s.Push(packet)
 	return nil
 }
+
+// Who comes late sees how the sound of the others travelled before; who comes back
+// is told again.
+func TestLateComersAreToldThePast(t *testing.T) {
+	h := build(t, Timeouts{})
+	r, err := h.x.OpenRoom("lobby")
+	if err != nil {
+		t.Fatal(err)
+	}
+	phone, err := r.Join(bridge.JoinSpec{Identity: "+15551234567", Kind: bridge.KindPhone, Role: bridge.RoleGuest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer phone.Leave()
+	now := time.Now()
+	for i := range uint64(100) {
+		phone.SetQuality(media.Quality{Codec: media.PCMU, PacketsReceived: 250 * i, PacketsLost: i / 50 * 10}, now.Add(time.Duration(i)*5*time.Second))
+	}
+	ann := h.join(guest("ann"))
+	past := func() {
+		t.Helper()
+		for {
+			history, _ := ann.expect("participants")["history"].(map[string]any)
+			if history == nil {
+				continue
+			}
+			points, _ := history[phone.ID()].([]any)
+			if len(points) != historyPoints {
+				t.Fatalf("%d points", len(points))
+			}
+			bad := 0
+			for _, p := range points {
+				if p.(map[string]any)["loss_percent"].(float64) > 3 {
+					bad++
+				}
+			}
+			if bad != 1 {
+				t.Errorf("%d bad points in %v", bad, points)
+			}
+			return
+		}
+	}
+	past()
+	ann.drop()
+	ann.connect("lobby")
+	ann.say(map[string]any{"type": "resume", "session": ann.session})
+	past()
+}
