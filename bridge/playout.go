@@ -10,7 +10,8 @@ import (
 const (
 	playoutSize = 8192                            // samples, a power of two
 	playoutMost = 300 * media.NarrowbandHz / 1000 // ticks: the deepest that it gets
-	settled     = 60 * media.NarrowbandHz / 1000  // ticks after which concealment is silent
+	pauseLeast  = int(activeFor * media.NarrowbandHz / time.Second)
+	settled     = 60 * media.NarrowbandHz / 1000 // ticks after which concealment is silent
 )
 
 // playout is the jitter buffer of the mixed road: decoded sound of one source,
@@ -95,10 +96,14 @@ func (p *playout) put(d *sound, now time.Time) {
 	}
 }
 
-// count counts what was made up until d came. A pause on the wire lacks nothing.
+// count counts what was made up until d came. A pause on the wire lacks nothing, nor
+// does one so long that nobody speaks.
 func (p *playout) count(d *sound) {
 	if pause := int(d.at - p.end); d.lost == 0 && pause > 0 {
 		p.made -= min(p.made, pause)
+	}
+	if p.made > pauseLeast {
+		p.made = 0
 	}
 	p.hearing.heard.Add(int64(p.made))
 	p.hearing.concealed.Add(int64(p.made))
