@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -65,7 +66,7 @@ async function heard() {
 </script>`
 
 // browse starts a headless Chromium with a fake microphone and camera.
-func browse(t *testing.T) (context.Context, *house) {
+func browse(t *testing.T, configure ...func(*webrtc.Config)) (context.Context, *house) {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	switch {
@@ -76,7 +77,7 @@ func browse(t *testing.T) (context.Context, *house) {
 	case err != nil:
 		t.Skip("chromium is missing: install the Debian package chromium to run this test")
 	}
-	h := build(t, fast)
+	h := build(t, fast, configure...)
 	mux := http.NewServeMux()
 	h.srv.Register(mux)
 	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
@@ -180,4 +181,111 @@ func TestChromiumComesBackAfterANetworkLoss(t *testing.T) {
 		t.Errorf("came back as %s, was %s", again, id)
 	}
 	eventually(t, "Chromium being back", func() bool { p, ok := h.participant(id); return ok && !p.Away })
+}
+
+// soundStats are what Chromium says about its sound, both ways.
+type soundStats struct {
+	Sends, Hears     string  // codecs, as MIME types
+	Packets          float64 // received
+	Concealed, Heard float64 // samples
+	Energy           float64
+}
+
+func statsOf(t *testing.T, ctx context.Context) soundStats {
+	t.Helper()
+	return eval[soundStats](t, ctx, `(async () => {
+		const s = await pc.getStats(), sound = {Sends: "", Hears: "", Packets: 0, Concealed: 0, Heard: 0, Energy: 0};
+		const codec = r => (s.get(r.codecId) || {mimeType: ""}).mimeType;
+		s.forEach(r => {
+			if (r.kind !== "audio") return;
+			if (r.type === "outbound-rtp") sound.Sends = codec(r);
+			if (r.type !== "inbound-rtp") return;
+			sound.Hears = codec(r); sound.Packets += r.packetsReceived; sound.Energy += r.totalAudioEnergy;
+			sound.Concealed += r.concealedSamples; sound.Heard += r.totalSamplesReceived;
+		});
+		return sound;
+	})()`)
+}
+
+// enter lets Chromium join the lobby.
+func (h *house) enter(ctx context.Context) {
+	h.t.Helper()
+	eval[int](h.t.(*testing.T), ctx, "start("+"`"+h.token(guest("chromium"))+"`"+").then(() => 1)")
+}
+
+// By policy Chromium speaks and hears G.711.
+func TestChromiumSpeaksG711ByPolicy(t *testing.T) {
+	for name, policy := range map[string][]media.Codec{"alone": {media.PCMU}, "first": {media.PCMU, media.Opus, media.PCMA}} {
+		t.Run(name, func(t *testing.T) {
+			ctx, h := browse(t, by(policy...))
+			phone := h.phone("lobby", media.PCMU)
+			defer beat(pusher{phone.mic}, tone(t, media.PCMU, 440, -20))()
+			h.enter(ctx)
+			eventually(t, "sound in Chromium", func() bool { s := statsOf(t, ctx); return s.Packets > 50 && s.Energy > 0 })
+			loud := func(p media.Packet) bool { // its fake microphone beeps
+				return p.Codec == media.PCMU && len(p.Payload) == 160 && !bytes.Equal(p.Payload, bytes.Repeat(p.Payload[:1], 160))
+			}
+			for heard := 0; heard < 5; {
+				if loud(wait(t, "Chromium's beeps at the phone", phone.got)) {
+					heard++
+				}
+			}
+			if s := statsOf(t, ctx); s.Sends != "audio/PCMU" || s.Hears != "audio/PCMU" {
+				t.Errorf("%+v, want PCMU both ways", s)
+			}
+			if h.sent[111].Load() != 0 || h.came[111].Load() != 0 {
+				t.Error("Opus was on the wire")
+			}
+		})
+	}
+}
+
+// On a lossy network Chromium repeats its packets and is sent repeated ones, and
+// conceals less for it; without loss it costs nothing.
+func TestChromiumWithRedundancy(t *testing.T) {
+	const (
+		red  = 63
+		loss = 10 // percent
+	)
+	concealed := map[webrtc.Redundancy]float64{}
+	for _, use := range []webrtc.Redundancy{webrtc.RedundancyOnLoss, webrtc.NoRedundancy} {
+		ctx, h := browse(t, func(c *webrtc.Config) { c.Redundancy = use })
+		phone := h.phone("lobby", media.PCMU)
+		defer beat(pusher{phone.mic}, tone(t, media.PCMU, 440, -20))()
+		h.enter(ctx)
+		eventually(t, "sound in Chromium", func() bool { return statsOf(t, ctx).Packets > 50 })
+		if n, m := h.sent[red].Load(), h.came[red].Load(); n != 0 || m != 0 {
+			t.Errorf("without loss %d packets were sent with redundancy, %d came", n, m)
+		}
+		h.lose.Store(loss)
+		if use == webrtc.RedundancyOnLoss {
+			eventually(t, "packets repeated by us", func() bool { return h.sent[red].Load() > 50 })
+			eventually(t, "packets repeated by Chromium", func() bool { return h.came[red].Load() > 50 })
+			eventually(t, "sound recovered from them", func() bool { return quality(h).RecoveredMS > 0 })
+		}
+		eventually(t, "loss that Chromium reports", func() bool { return quality(h).RemoteLoss > 2 })
+		before := statsOf(t, ctx)
+		eventually(t, "seven seconds more", func() bool { return statsOf(t, ctx).Heard > before.Heard+7*48000 })
+		after := statsOf(t, ctx)
+		concealed[use] = 100 * (after.Concealed - before.Concealed) / (after.Heard - before.Heard)
+		if use == webrtc.NoRedundancy && h.sent[red].Load()+h.came[red].Load() != 0 {
+			t.Error("redundancy that was switched off")
+		}
+	}
+	t.Logf("Chromium conceals %.1f %% with redundancy, %.1f %% without", concealed[webrtc.RedundancyOnLoss], concealed[webrtc.NoRedundancy])
+	if with, without := concealed[webrtc.RedundancyOnLoss], concealed[webrtc.NoRedundancy]; with > without/2 {
+		t.Errorf("Chromium conceals %.1f %% with redundancy and %.1f %% without at %d %% of loss", with, without, loss)
+	}
+}
+
+// quality is Chromium's: the phone has no figures.
+func quality(h *house) media.Quality {
+	for _, r := range h.x.Rooms() {
+		for _, p := range r.Participants {
+			if p.Quality != nil {
+				return *p.Quality
+			}
+		}
+	}
+	return media.Quality{}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +30,10 @@ type house struct {
 	x    *bridge.Exchange
 	srv  *Server
 	http *httptest.Server
-	cut  atomic.Bool // the WebRTC network is gone
+	cut  atomic.Bool  // the WebRTC network is gone
+	lose atomic.Int32 // percent of RTP that the WebRTC network loses, each way
+
+	sent, came [128]atomic.Int32 // RTP packets by payload type, before the loss
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -83,25 +87,37 @@ func build(t testing.TB, timeouts Timeouts, configure ...func(*webrtc.Config)) *
 // listen opens sockets whose network can be taken away.
 func (h *house) listen(ctx context.Context, network, address string) (net.PacketConn, error) {
 	c, err := media.ListenUDP(ctx, network, address)
-	return lossy{c, &h.cut}, err
+	return lossy{c, h}, err
 }
 
 type lossy struct {
 	net.PacketConn
-	cut *atomic.Bool
+	h *house
+}
+
+// lost counts a packet, and decides whether it is lost.
+func (c lossy) lost(b []byte, count *[128]atomic.Int32) bool {
+	if c.h.cut.Load() {
+		return true
+	}
+	if len(b) < 12 || b[0]>>6 != 2 || b[1] >= 192 && b[1] <= 223 { // RFC 7983, RFC 5761: no RTP
+		return false
+	}
+	count[b[1]&0x7f].Add(1)
+	return rand.Int32N(100) < c.h.lose.Load()
 }
 
 func (c lossy) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
 		n, a, err := c.PacketConn.ReadFrom(b)
-		if err != nil || !c.cut.Load() {
+		if err != nil || !c.lost(b[:n], &c.h.came) {
 			return n, a, err
 		}
 	}
 }
 
 func (c lossy) WriteTo(b []byte, a net.Addr) (int, error) {
-	if c.cut.Load() {
+	if c.lost(b, &c.h.sent) {
 		return len(b), nil
 	}
 	return c.PacketConn.WriteTo(b, a)

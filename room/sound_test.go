@@ -2,6 +2,7 @@ package room
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/http"
 	"slices"
 	"strings"
@@ -231,5 +232,46 @@ func TestRedundancyIsAskedForOnLoss(t *testing.T) {
 	})()
 	if got := formats(p.expect("offer")); !slices.Equal(got[:2], []string{"63", "111"}) {
 		t.Errorf("with loss the formats are %v", got)
+	}
+}
+
+// Between two browsers each leg has its own redundancy: what one loses is had
+// from the next packet before it is sent on, and no packet comes twice.
+func TestForwardsAreMendedOnEachLeg(t *testing.T) {
+	h := build(t, fast)
+	var mic *webrtc.OutTrack
+	ann := h.join(guest("ann"), func(c *client) { mic = c.track(webrtc.Audio, media.Opus, "mic") })
+	ann.waitState(webrtc.Connected)
+	bob := h.join(guest("bob"))
+	defer beat(mic, func(i int) media.Packet {
+		payload := make([]byte, 60)
+		payload[0] = 0x78 // 20 ms of Opus, RFC 6716 section 3.1
+		binary.BigEndian.PutUint32(payload[1:], uint32(i))
+		return media.Packet{Codec: media.Opus, SequenceNumber: uint16(i), Timestamp: uint32(i) * 960, Payload: payload}
+	})()
+	wait(t, "sound", bob.got)
+	h.lose.Store(10)
+	eventually(t, "redundancy on both legs", func() bool { return h.came[63].Load() > 10 && h.sent[63].Load() > 10 })
+	bob.flush()
+	first, last, seen := -1, 0, map[int]bool{}
+	var offset uint16
+	for len(seen) < 250 {
+		p := wait(t, "sound", bob.got)
+		i := int(binary.BigEndian.Uint32(p.Payload[1:]))
+		if first < 0 {
+			first, offset = i, p.SequenceNumber-uint16(i)
+		}
+		if p.SequenceNumber-uint16(i) != offset || p.Codec != media.Opus || len(p.Payload) != 60 {
+			t.Errorf("packet %d has number %d, %d bytes, codec %v", i, p.SequenceNumber, len(p.Payload), p.Codec)
+		}
+		if seen[i] {
+			t.Errorf("packet %d came twice", i)
+		}
+		seen[i], last = true, max(last, i)
+	}
+	sent := last - first + 1
+	t.Logf("%d of %d packets are missing", sent-len(seen), sent)
+	if share := 100 * float64(sent-len(seen)) / float64(sent); share > 6 { // 19 % without
+		t.Errorf("%.1f %% are missing after two legs that lose 10 %% each", share)
 	}
 }
