@@ -44,7 +44,7 @@ var borders = map[string][]string{
 	"github.com/pion/ice":             {"media/webrtc"},
 	"github.com/pion/interceptor":     {"media/webrtc"},
 	"github.com/pion/sdp":             {"sip/sdp", "media/webrtc"},
-	"github.com/pion/srtp":            {"media/rtp"},
+	"github.com/pion/srtp":            {"media/rtp", "media/webrtc"},
 	"github.com/pion/dtls":            {"media/rtp", "media/webrtc"},
 	"github.com/thesyncim/gopus":      {"transcode"},
 	"github.com/jackc/pgx":            {"store", "store/pgtest"},

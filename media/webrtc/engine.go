@@ -34,6 +34,8 @@ type Engine struct {
 	interceptors *interceptor.Registry
 	certificate  pion.Certificate
 	udp          ice.UDPMux
+	socket       datagrams // under udp; nil: there is no short road
+	doors        doors
 	udpAddr      netip.AddrPort
 	tcp          ice.TCPMux
 	tcpAddr      netip.AddrPort
@@ -55,7 +57,7 @@ func NewEngine(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.Audio = DefaultAudio
 	}
 	cfg.Timeouts = cfg.Timeouts.withDefaults()
-	e := &Engine{cfg: cfg, peers: make(map[*Peer]struct{})}
+	e := &Engine{cfg: cfg, peers: make(map[*Peer]struct{}), doors: doors{open: make(map[netip.AddrPort]*Peer)}}
 	if err := e.open(ctx); err != nil {
 		e.closePorts()
 		return nil, err
@@ -104,7 +106,11 @@ func (e *Engine) openUDP(ctx context.Context) error {
 		_ = conn.Close()
 		return fmt.Errorf("WebRTC UDP socket: %w", err)
 	}
-	e.udp = pion.NewICEUDPMux(quietLogger{e.cfg.Log, "ice-udp"}, quick(conn))
+	if s, ok := quick(conn); ok {
+		e.socket = s
+		conn = &guardedSocket{s, &e.doors}
+	}
+	e.udp = pion.NewICEUDPMux(quietLogger{e.cfg.Log, "ice-udp"}, conn)
 	return nil
 }
 

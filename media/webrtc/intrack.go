@@ -17,6 +17,9 @@ import (
 // maxPacket is the longest RTP packet that we read; pion's receive MTU is 1460.
 const maxPacket = 1500
 
+// rtpHeader is the length of an RTP header without extensions.
+const rtpHeader = 12
+
 // keyframeInterval is the shortest time between two requests for a keyframe.
 const keyframeInterval = 500 * time.Millisecond
 
@@ -119,9 +122,7 @@ func (t *InTrack) readLoop() {
 			return
 		default: // an unknown payload type, a malformed extension
 			failures++
-			t.mu.Lock()
-			t.received.discarded++
-			t.mu.Unlock()
+			t.discarded()
 		}
 	}
 }
@@ -141,7 +142,14 @@ func (t *InTrack) readQueued(raw []byte, now time.Time) {
 	t.read(raw, codec, now)
 }
 
-// read parses one RTP packet and passes it on.
+// discarded counts a packet that could not be used.
+func (t *InTrack) discarded() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.received.discarded++
+}
+
+// read parses one RTP packet, of either road, and passes it on.
 func (t *InTrack) read(raw []byte, codec media.Codec, now time.Time) {
 	offset, err := t.header.Unmarshal(raw)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 //
 //	busy ─ RemoveTrack ─→ leaving ─ CreateOffer ─→ offered ─ AcceptAnswer ─→ free ─ AddTrack ─→ busy
 type line struct {
+	peer        *Peer
 	transceiver *pion.RTPTransceiver
 	sender      *pion.RTPSender
 	kind        Kind
@@ -57,7 +58,7 @@ func (p *Peer) addLineLocked(t *OutTrack) error {
 	if err != nil {
 		return fmt.Errorf("add %s track %q: %w", t.kind, t.id, err)
 	}
-	l := &line{transceiver: tr, sender: tr.Sender(), kind: t.kind}
+	l := &line{peer: p, transceiver: tr, sender: tr.Sender(), kind: t.kind}
 	l.track.Store(t)
 	t.line = l
 	p.lines = append(p.lines, l)

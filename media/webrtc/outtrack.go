@@ -21,7 +21,12 @@ type OutTrack struct {
 	line         *line
 	keyframe     atomic.Pointer[func()]
 
-	header pionrtp.Header // of the one goroutine that writes
+	// What follows belongs to the one goroutine that writes.
+	header  pionrtp.Header
+	numbers rollover // of both roads
+	pion    turns
+	short   uint64 // packets that took the short road
+	out     [maxPacket]byte
 
 	mu       sync.Mutex // never held over I/O
 	bound    *binding
@@ -60,11 +65,18 @@ func (t *OutTrack) Supports(c media.Codec) bool {
 
 // WritePacket sends p with the payload type negotiated for p.Codec. It does not allocate.
 func (t *OutTrack) WritePacket(p *media.Packet) error {
-	stream, payload := t.stamp(p, time.Now())
+	now := time.Now()
+	stream, payload := t.stamp(p, now)
 	if stream == nil {
 		return nil
 	}
-	_, err := stream.WriteRTP(&t.header, payload)
+	if !t.pion.due(now) && t.sendShort(payload) {
+		return nil
+	}
+	err := t.sendLong(stream, payload, now)
+	if err != nil && !t.pion.last.IsZero() && t.sendShort(payload) {
+		return nil // while ICE restarts, pion sends nothing
+	}
 	return err
 }
 

@@ -18,10 +18,11 @@ type Peer struct {
 	cfg    PeerConfig
 	log    *slog.Logger
 
-	streams *streams
-	stop    chan struct{} // closed by Close
-	done    chan struct{} // closed when Close has finished
-	loops   sync.WaitGroup
+	streams  *streams
+	shortcut shortcut
+	stop     chan struct{} // closed by Close
+	done     chan struct{} // closed when Close has finished
+	loops    sync.WaitGroup
 
 	negotiating sync.Mutex // one description at a time; held across pion's calls
 
@@ -47,6 +48,7 @@ func newPeer(e *Engine, pc *pion.PeerConnection, in *streams, cfg PeerConfig) *P
 	pc.OnICECandidate(func(c *pion.ICECandidate) { p.run("candidate", func() { p.candidateFound(c) }) })
 	pc.OnTrack(func(t *pion.TrackRemote, r *pion.RTPReceiver) { p.run("track", func() { p.trackFound(t, r) }) })
 	pc.OnDataChannel(func(d *pion.DataChannel) { p.run("data", func() { p.adoptData(d) }) })
+	p.prepareShortcut()
 	p.spawn("reports", p.reportLoop)
 	return p
 }
@@ -146,6 +148,7 @@ func (p *Peer) Close() error {
 	p.mu.Unlock()
 
 	close(p.stop)
+	p.closeShortcut()
 	p.negotiating.Lock() // pion would leave behind what a description under way starts after its Close
 	defer p.negotiating.Unlock()
 	for _, l := range lines {

@@ -34,23 +34,23 @@ type transfer struct {
 	recv, send func(fd uintptr) (done bool)
 }
 
-// quick makes the packets of a plain UDP socket cheaper.
-func quick(conn net.PacketConn) net.PacketConn {
+// quick makes the packets of a plain UDP socket cheaper; false for others.
+func quick(conn net.PacketConn) (datagrams, bool) {
 	c, ok := conn.(*net.UDPConn)
 	if !ok {
-		return conn
+		return nil, false
 	}
 	local, err := netip.ParseAddrPort(c.LocalAddr().String())
 	if err != nil || local.Addr().Zone() != "" {
-		return conn
+		return nil, false
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return conn
+		return nil, false
 	}
 	s := &quickSocket{UDPConn: c, raw: raw, six: local.Addr().Is6()}
 	s.transfers.New = func() any { return newTransfer(s.six) }
-	return s
+	return s, true
 }
 
 func newTransfer(six bool) *transfer {

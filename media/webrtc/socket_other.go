@@ -2,6 +2,26 @@
 
 package webrtc
 
-import "net"
+import (
+	"net"
+	"net/netip"
+)
 
-func quick(conn net.PacketConn) net.PacketConn { return conn }
+// plainSocket gives a net.UDPConn the names of ice.AddrPortReaderWriter.
+type plainSocket struct{ *net.UDPConn }
+
+func quick(conn net.PacketConn) (datagrams, bool) {
+	c, ok := conn.(*net.UDPConn)
+	return plainSocket{c}, ok
+}
+
+// ReadFromAddrPort implements ice.AddrPortReaderWriter.
+func (s plainSocket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
+	n, from, err := s.ReadFromUDPAddrPort(b)
+	return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
+}
+
+// WriteToAddrPort implements ice.AddrPortReaderWriter.
+func (s plainSocket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	return s.WriteToUDPAddrPort(b, to)
+}

@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"encoding/binary"
 	"io"
 	"log/slog"
 	"runtime/debug"
@@ -61,8 +62,8 @@ func (ss *streams) forget(ssrc uint32, s *stream) {
 	}
 }
 
-// stream stands between the goroutine in which pion decrypts and the one that
-// reads the track. Packets of sound are handed over right where they were
+// stream stands between the goroutines in which packets are decrypted and the one
+// that reads the track. Packets of sound are handed over right where they were
 // decrypted: that saves a copy and a wake-up for each. All others go through the
 // queue: those before [stream.attach], those of a payload type not seen yet,
 // which pion has to look up, and pictures.
@@ -72,30 +73,69 @@ type stream struct {
 	forget func()
 	closed atomic.Bool
 
-	mu    sync.Mutex // held while the track takes a packet
-	track *InTrack   // nil: everything is queued
+	mu     sync.Mutex // held while the track takes a packet
+	track  *InTrack   // nil: everything is queued
+	window window     // of both roads
+	plain  []byte     // what the short road decrypted
+	short  uint64     // packets that came by it
+	pion   turns      // to have one too
 }
 
-// Write implements io.Writer for one decrypted RTP packet.
+// Write implements io.Writer for one decrypted RTP packet, which came by pion's road.
 func (s *stream) Write(raw []byte) (int, error) {
 	if s.closed.Load() {
 		return 0, io.ErrClosedPipe
 	}
-	if s.direct(raw) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(raw) >= 4 {
+		i := s.window.index(binary.BigEndian.Uint16(raw[2:]))
+		if s.short > 0 && !s.window.fresh(i) {
+			return len(raw), nil // came by the short road before
+		}
+		s.window.saw(i)
+	}
+	if s.directLocked(raw, time.Now()) {
 		return len(raw), nil
 	}
 	return s.queue.Write(raw)
 }
 
-// direct gives the packet to the track, if there is one that knows its payload type.
-func (s *stream) direct(raw []byte) (taken bool) {
+// take decrypts a packet that came by the short road and gives it to the track;
+// false: pion shall have it.
+func (s *stream) take(b []byte, key *cryptor, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.track == nil || len(raw) < 2 {
+	if s.closed.Load() || !s.window.started || !s.knowsLocked(b) {
 		return false
 	}
-	codec, known := s.track.types[raw[1]&0x7f], s.track.known[raw[1]&0x7f]
-	if !known {
+	ssrc, i := binary.BigEndian.Uint32(b[8:]), s.window.index(binary.BigEndian.Uint16(b[2:]))
+	if !s.window.fresh(i) {
+		return true
+	}
+	plain, err := key.open(s.plain[:0], b, ssrc, uint32(i>>16))
+	if err != nil {
+		s.track.discarded()
+		return true
+	}
+	s.window.saw(i)
+	s.short++
+	s.directLocked(plain, now)
+	if !s.pion.due(now) {
+		return true
+	}
+	s.pion.taken(now)
+	return false // Write will know it again
+}
+
+// knowsLocked reports whether there is a track that knows the payload type.
+func (s *stream) knowsLocked(raw []byte) bool {
+	return s.track != nil && len(raw) >= 2 && s.track.known[raw[1]&0x7f]
+}
+
+// directLocked gives the packet to the track, if there is one that knows its payload type.
+func (s *stream) directLocked(raw []byte, now time.Time) (taken bool) {
+	if !s.knowsLocked(raw) {
 		return false
 	}
 	defer func() {
@@ -105,7 +145,7 @@ func (s *stream) direct(raw []byte) (taken bool) {
 			taken = true
 		}
 	}()
-	s.track.read(raw, codec, time.Now())
+	s.track.read(raw, s.track.types[raw[1]&0x7f], now)
 	return true
 }
 
@@ -118,6 +158,7 @@ func (s *stream) attach(t *InTrack) bool {
 		return false
 	}
 	s.track = t
+	s.plain = make([]byte, maxPacket)
 	return true
 }
 

@@ -1,0 +1,39 @@
+package webrtc
+
+import (
+	"time"
+
+	pion "github.com/pion/webrtc/v4"
+)
+
+// sendLong sends by pion's road.
+func (t *OutTrack) sendLong(stream pion.TrackLocalWriter, payload []byte, now time.Time) error {
+	n, err := stream.WriteRTP(&t.header, payload)
+	if n > 0 && err == nil { // not before SRTP is ready: there the roll-over counter starts
+		t.pion.taken(now)
+		t.numbers.saw(t.numbers.index(t.header.SequenceNumber))
+	}
+	return err
+}
+
+// sendShort sends by the short road, if it is open.
+func (t *OutTrack) sendShort(payload []byte) bool {
+	route, k := t.line.peer.shortcut.route.Load(), t.line.peer.shortcut.keys.Load()
+	if route == nil || k == nil || t.kind != Audio || len(payload) > maxPacket-rtpHeader-tagRoom {
+		return false
+	}
+	n, err := t.header.MarshalTo(t.out[:])
+	if err != nil {
+		return false
+	}
+	n += copy(t.out[n:], payload)
+	i := t.numbers.index(t.header.SequenceNumber)
+	b, err := k.seal.seal(t.out[:n], t.header.SSRC, uint32(i>>16))
+	if err != nil {
+		return false
+	}
+	t.numbers.saw(i)
+	t.short++
+	_, _ = t.line.peer.engine.socket.WriteToAddrPort(b, *route) // lost, as on any network
+	return true
+}
