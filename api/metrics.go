@@ -60,8 +60,9 @@ var (
 	descRTP   = prometheus.NewDesc("roomline_phone_packets_total", "RTP packets of phone legs.", []string{"what"}, nil)
 )
 
-// garbageTime adds go_cpu_classes_gc_total_cpu_seconds_total to what Go tells of itself.
-var garbageTime = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/cpu/classes/gc/total:`)}
+// garbageTime adds what the garbage collector takes to what Go tells of itself:
+// go_cpu_classes_gc_total_cpu_seconds_total, and of it the time that nobody else wanted.
+var garbageTime = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/cpu/classes/gc/(total|mark/idle):`)}
 
 // newMetrics registers everything; portsInUse may be nil.
 func newMetrics(s *Server, portsInUse func() int) *metrics {

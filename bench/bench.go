@@ -36,6 +36,7 @@ type Scene struct {
 	Duration    time.Duration `help:"Length of the measured window, after all calls are up." default:"20s"`
 	Settle      time.Duration `help:"Wait between the last answer and the window." default:"4s"`
 	Room        string        `help:"Who is in each room besides the caller: a browser (one WebSocket peer), whip (a WHIP and a WHEP peer), phone (a second SIP call in PCMU), trunk (a second SIP call in Opus over plain RTP), none." enum:"browser,whip,phone,trunk,none" default:"browser"`
+	RoomCodec   string        `help:"What browsers are offered, and speak: opus, PCMU or PCMA." enum:"opus,PCMU,PCMA" default:"opus"`
 	Complexity  int           `help:"Opus complexity asked of the gateway, 0 to 10." default:"5"`
 	Bitrate     int           `help:"Opus bitrate asked of the gateway, in bit/s." default:"24000"`
 	RoomBitrate int           `help:"Opus bitrate that the browser or the trunk sends, in bit/s; 0: 32000 from browsers, from a trunk as much as is asked of the gateway." default:"0"`
@@ -59,6 +60,9 @@ func (o Options) check() (Options, error) {
 	if o.Room == "" {
 		o.Room = roomBrowser
 	}
+	if o.RoomCodec == "" {
+		o.RoomCodec = media.Opus.String()
+	}
 	if o.RoomBitrate == 0 {
 		o.RoomBitrate = 32000
 		if o.Room == roomTrunk {
@@ -75,6 +79,8 @@ func (o Options) check() (Options, error) {
 		return o, fmt.Errorf("%v calls per second: expected 0.1 to 1000", o.CPS)
 	case o.Duration < time.Second || o.Duration > time.Hour:
 		return o, fmt.Errorf("a window of %s: expected 1s to 1h", o.Duration)
+	case !o.browserCodec().Audio():
+		return o, fmt.Errorf("room codec %q: expected opus, PCMU or PCMA", o.RoomCodec)
 	case o.RoomRate != 0 && o.RoomRate != 8000 && o.RoomRate != 16000 && o.RoomRate != 48000:
 		return o, fmt.Errorf("room rate %d: expected 0, 8000, 16000 or 48000 Hz", o.RoomRate)
 	}
@@ -92,11 +98,20 @@ const (
 
 // heardInRoom is the codec of what the caller's sound becomes; who is alone
 // hears nothing.
-func (o Options) heardInRoom() media.Codec {
-	if o.Room == roomPhone || o.Room == roomNone {
+func (s Scene) heardInRoom() media.Codec {
+	switch s.Room {
+	case roomPhone, roomNone:
 		return media.PCMU
+	case roomBrowser, roomWHIP:
+		return s.browserCodec()
 	}
 	return media.Opus
+}
+
+// browserCodec is what browsers are offered; RoomCodec has been checked.
+func (s Scene) browserCodec() media.Codec {
+	c, _ := media.ParseCodec(s.RoomCodec)
+	return c
 }
 
 // Run measures and reports. It fails when the gateway does not start or no call

@@ -21,6 +21,7 @@ import (
 type browser struct {
 	engine    *webrtc.Engine // nil for WHIP
 	sessions  []*whip.Client // WHIP's
+	codec     media.Codec
 	speaks    media.Writer
 	rateHz    int // to encode at: what the gateway asked for, 48000 if nothing
 	connected chan struct{}
@@ -33,16 +34,16 @@ type browser struct {
 
 const joinTimeout = 20 * time.Second
 
-// join enters a room the way that kind says, and returns when sound can flow.
-func (g *gateway) join(ctx context.Context, kind, room string, heard func(*media.Packet)) (*browser, error) {
+// join enters a room the way that o says, and returns when sound can flow.
+func (g *gateway) join(ctx context.Context, o Scene, room string, heard func(*media.Packet)) (*browser, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	token, err := g.token(ctx, room, "browser")
 	if err != nil {
 		return nil, err
 	}
-	b := &browser{rateHz: 48000, connected: make(chan struct{})}
-	if kind == roomWHIP {
+	b := &browser{codec: o.browserCodec(), rateHz: 48000, connected: make(chan struct{})}
+	if o.Room == roomWHIP {
 		err = b.whip(ctx, g, room, token, heard)
 	} else {
 		err = b.web(ctx, g, room, token, heard)
@@ -116,7 +117,7 @@ func (b *browser) web(ctx context.Context, g *gateway, room, token string, heard
 	if err != nil {
 		return err
 	}
-	track, err := p.AddTrack(webrtc.Audio, media.Opus, "mic", "bench")
+	track, err := p.AddTrack(webrtc.Audio, b.codec, "mic", "bench")
 	if err != nil {
 		return err
 	}

@@ -104,14 +104,22 @@ func (l *load) bring(ctx context.Context, c *call) (says *sound, err error) {
 			return nil, err
 		}
 		c.other.Media().Receive(c.up.arrived, nil)
-		return l.sounds.get(c.up.heard, cmp.Or(o.RoomRate, media.NarrowbandHz), o.RoomBitrate)
+		return l.say(c.up.heard, media.NarrowbandHz)
 	case roomBrowser, roomWHIP:
-		if c.browser, err = l.gateway.join(ctx, o.Room, c.name, c.up.arrived); err != nil {
+		if c.browser, err = l.gateway.join(ctx, o.Scene, c.name, c.up.arrived); err != nil {
 			return nil, err
 		}
-		return l.sounds.get(media.Opus, cmp.Or(o.RoomRate, c.browser.rateHz), o.RoomBitrate)
+		return l.say(c.up.heard, c.browser.rateHz)
 	}
 	return c.up.sound, nil // nobody will say it
+}
+
+// say is the sound of somebody in a room who by themselves encode at rateHz.
+func (l *load) say(codec media.Codec, rateHz int) (*sound, error) {
+	if codec != media.Opus {
+		return l.sounds.get(codec, media.NarrowbandHz, 0)
+	}
+	return l.sounds.get(codec, cmp.Or(l.options.RoomRate, rateHz), l.options.RoomBitrate)
 }
 
 // speak lets both sides talk from now on.

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/roomline/roomline/media"
 )
 
 // gateway is the child process under measurement.
@@ -78,6 +80,9 @@ func (g *gateway) start(binary string, o Options) error {
 	g.sip, g.http, g.metrics = at(0), at(1), at(2)
 	args := append([]string{"serve", "--data", g.folder, "--sip", g.sip, "--http", g.http, "--metrics", g.metrics,
 		"--webrtc-udp", at(3), "--rtp-ports", fmt.Sprintf("%d-%d", low, low+4*o.Calls+99)}, o.serve...)
+	if o.RoomCodec != "" && o.browserCodec() != media.Opus {
+		args = append(args, "--webrtc-codecs", o.RoomCodec)
+	}
 	if o.Room == roomTrunk {
 		plan := filepath.Join(g.folder, "bench.yaml")
 		if err := os.WriteFile(plan, []byte(trunkPlan), 0o600); err != nil {

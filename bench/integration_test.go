@@ -29,14 +29,17 @@ func TestRealGateway(t *testing.T) {
 		t.Skip("starts gateways")
 	}
 	binary := gatewayBinary(t)
-	for _, room := range []string{roomBrowser, roomWHIP, roomPhone, roomTrunk, roomNone} {
-		t.Run(room, func(t *testing.T) {
+	for _, c := range []struct{ room, codec string }{
+		{roomBrowser, "opus"}, {roomBrowser, "PCMU"}, {roomWHIP, "opus"}, {roomPhone, ""}, {roomTrunk, ""}, {roomNone, ""},
+	} {
+		room := c.room
+		t.Run(room+" "+c.codec, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			r, err := Run(ctx, Options{Calls: 2, Scene: Scene{
 				CPS: 20, Duration: 5 * time.Second, Settle: 2 * time.Second,
-				Room: room, Complexity: 5, Binary: binary, Log: t.Output(),
+				Room: room, RoomCodec: c.codec, Complexity: 5, Binary: binary, Log: t.Output(),
 			}})
 			if err != nil {
 				t.Fatal(err)
@@ -47,8 +50,8 @@ func TestRealGateway(t *testing.T) {
 			if room == roomNone {
 				return
 			}
-			look := map[string]float64{roomBrowser: 6.5, roomWHIP: 6.5, roomTrunk: 6.5}[room]
-			checkDirection(t, "phone to room", r.PhoneToRoom, look)
+			look := map[string]float64{"opus": 6.5}
+			checkDirection(t, "phone to room", r.PhoneToRoom, look[r.RoomCodec])
 			checkDirection(t, "room to phone", r.RoomToPhone, 0)
 		})
 	}

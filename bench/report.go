@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/transcode"
 )
 
@@ -15,6 +16,7 @@ import (
 type Report struct {
 	Calls        Calls   `json:"calls"`
 	Room         string  `json:"room"`
+	RoomCodec    string  `json:"room_codec"` // what the caller's sound is sent into the room as
 	WindowS      float64 `json:"window_s"`
 	Engine       string  `json:"engine"` // of the gateway: what its metrics say, else that of this program
 	Complexity   int     `json:"complexity"`
@@ -131,7 +133,7 @@ type Machine struct {
 
 func newReport(o Options) *Report {
 	r := &Report{
-		Room: o.Room, WindowS: o.Duration.Seconds(), Engine: transcode.Engine(),
+		Room: o.Room, RoomCodec: o.heardInRoom().String(), WindowS: o.Duration.Seconds(), Engine: transcode.Engine(),
 		Complexity: o.Complexity, Bitrate: o.Bitrate,
 		Machine: thisMachine(),
 	}
@@ -190,7 +192,7 @@ func (r *Report) conclude() {
 	if r.Generator.Cores+c.Cores > 0.9*float64(r.Machine.CPUs) {
 		r.note("generator and gateway together kept %.1f of %d processors busy: delays hold waiting for one", r.Generator.Cores+c.Cores, r.Machine.CPUs)
 	}
-	if r.Room == roomNone || r.Room == roomPhone {
+	if r.RoomCodec != media.Opus.String() {
 		r.note("no Opus on this road: the codec alone is what a browser in the room would cost")
 		c.Overhead = round(c.Gateway - c.Relay)
 	}
@@ -199,8 +201,8 @@ func (r *Report) conclude() {
 // Summary writes the report for a person to read.
 func (r *Report) Summary(w io.Writer) {
 	c := r.CPU
-	fmt.Fprintf(w, "\n%d of %d calls answered (set-up p50 %.0f ms, p99 %.0f ms), measured for %.0f s; in each room: %s\n",
-		r.Calls.Answered, r.Calls.Asked, r.Calls.SetupMS.P50, r.Calls.SetupMS.P99, r.WindowS, r.Room)
+	fmt.Fprintf(w, "\n%d of %d calls answered (set-up p50 %.0f ms, p99 %.0f ms), measured for %.0f s; in each room: %s, %s\n",
+		r.Calls.Answered, r.Calls.Asked, r.Calls.SetupMS.P50, r.Calls.SetupMS.P99, r.WindowS, r.Room, r.RoomCodec)
 	fmt.Fprintf(w, "engine %s, complexity %d, %d bit/s asked, %d sent by the gateway; rooms send %d bit/s encoded at %d Hz\n",
 		r.Engine, r.Complexity, r.Bitrate, r.BitrateHeard, r.RoomBitrate, r.RoomRate)
 	fmt.Fprintf(w, "\n  CPU per call-second   %6.2f ms   = codec alone %.2f + relay alone %.2f + the rest %.2f   (%.2f processors busy)\n",

@@ -92,7 +92,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 }
 
 func TestReportIsJSONAndASummary(t *testing.T) {
-	r := newReport(Options{Calls: 2, Scene: Scene{Room: roomBrowser, Complexity: 5, Bitrate: 24000, Duration: time.Second}})
+	r := newReport(Options{Calls: 2, Scene: Scene{Room: roomBrowser, RoomCodec: "opus", Complexity: 5, Bitrate: 24000, Duration: time.Second}})
 	r.Calls.Answered, r.Calls.Alive, r.Calls.Failed = 1, 1, 1
 	r.CPU = CPU{Gateway: 6, Codec: 4, Relay: 1.5}
 	r.PhoneToRoom = Direction{Sent: 100, Lost: 1, LossPercent: 1}

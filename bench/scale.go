@@ -29,6 +29,7 @@ const (
 // ScaleReport says how many calls hold and how the cost of one moves with their number.
 type ScaleReport struct {
 	Room       string  `json:"room"`
+	RoomCodec  string  `json:"room_codec"`
 	Engine     string  `json:"engine"`
 	Complexity int     `json:"complexity"`
 	Bitrate    int     `json:"bitrate"`
@@ -87,7 +88,7 @@ func RunScale(ctx context.Context, o ScaleOptions) (*ScaleReport, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, o.Limit)
 	defer cancel()
-	s := &ScaleReport{Room: o.Room, Complexity: o.Complexity, Bitrate: o.Bitrate, Machine: thisMachine()}
+	s := &ScaleReport{Room: o.Room, RoomCodec: o.heardInRoom().String(), Complexity: o.Complexity, Bitrate: o.Bitrate, Machine: thisMachine()}
 	scaleTitle(o.Log)
 	err = s.search(o, func(calls int) (Step, error) { return s.measure(limited, o, calls) })
 	if err != nil && (limited.Err() == nil || len(s.Steps) == 0) {

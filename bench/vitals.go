@@ -30,7 +30,8 @@ type vitals struct {
 	goroutines  float64
 	mallocs     float64
 	collections float64
-	gcSeconds   float64 // of processor time
+	gcSeconds   float64 // of processor time, with what nobody else wanted
+	gcIdle      float64 // what nobody else wanted
 }
 
 var engineLabel = regexp.MustCompile(`engine="(\w+)"`)
@@ -49,6 +50,7 @@ func readVitals(metrics io.Reader) (v vitals) {
 	into := map[string]*float64{
 		"go_goroutines": &v.goroutines, "go_memstats_mallocs_total": &v.mallocs,
 		"go_gc_duration_seconds_count": &v.collections, "go_cpu_classes_gc_total_cpu_seconds_total": &v.gcSeconds,
+		"go_cpu_classes_gc_mark_idle_cpu_seconds_total": &v.gcIdle,
 	}
 	lines := bufio.NewScanner(metrics)
 	for lines.Scan() {
@@ -74,7 +76,8 @@ func runtimeOf(from, to weight, scrape float64, packets int) Runtime {
 	r.WakeupsPerPacket = per(float64(to.switches.voluntary - from.switches.voluntary))
 	r.SwitchesPerPacket = per(float64(to.switches.forced - from.switches.forced))
 	if spent := (to.cpu - from.cpu).Seconds(); spent > 0 {
-		r.GCPercent = round(100 * (to.vitals.gcSeconds - from.vitals.gcSeconds) / spent)
+		garbage := to.vitals.gcSeconds - to.vitals.gcIdle - from.vitals.gcSeconds + from.vitals.gcIdle
+		r.GCPercent = round(100 * garbage / spent)
 	}
 	return r
 }

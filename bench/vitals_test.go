@@ -18,7 +18,7 @@ func TestReadVitals(t *testing.T) {
 
 func TestRuntimeIsPerPacket(t *testing.T) {
 	from := weight{cpu: time.Second, vitals: vitals{mallocs: 1000, collections: 2}, switches: switches{voluntary: 10}}
-	to := weight{cpu: 3 * time.Second, vitals: vitals{mallocs: 1700, collections: 5, gcSeconds: 0.1}, switches: switches{voluntary: 1010, forced: 50}}
+	to := weight{cpu: 3 * time.Second, vitals: vitals{mallocs: 1700, collections: 5, gcSeconds: 0.3, gcIdle: 0.2}, switches: switches{voluntary: 1010, forced: 50}}
 	want := Runtime{Packets: 1000, AllocsPerPacket: 0.5, Collections: 3, GCPercent: 5, WakeupsPerPacket: 1, SwitchesPerPacket: 0.05}
 	if got := runtimeOf(from, to, 200, 1000); got != want {
 		t.Errorf("%+v", got)
