@@ -200,3 +200,47 @@ func BenchmarkMix(b *testing.B) {
 		})
 	}
 }
+
+// What stands in for packets that do not come costs no allocation of ours either;
+// gopus makes four for each frame that it conceals.
+func TestNoAllocationWhereSoundIsMissing(t *testing.T) {
+	for _, from := range []media.Codec{media.PCMU, media.Opus, media.G722} {
+		x := &Exchange{}
+		x.init()
+		r, _ := x.OpenRoom("lobby")
+		phone, _ := r.Join(JoinSpec{Identity: "phone", Kind: KindPhone, Role: RoleGuest})
+		w := &nowhere{}
+		phone.Listen(w, media.PCMA, 20*time.Millisecond)
+		speaker, _ := r.Join(JoinSpec{Identity: "a", Kind: KindPhone, Role: RoleGuest})
+		src, err := speaker.Publish(TrackSpec{ID: "voice", Codec: from})
+		if err != nil {
+			t.Fatal(err)
+		}
+		push := pusher(t, src, from)
+		round := func() {
+			push()
+			for now, i := src.now, 1; i <= 10; i++ {
+				speaker.Room().tick(now.Add(time.Duration(i)*media.FrameDuration), 1)
+			}
+			for range 10 {
+				push()
+			}
+		}
+		for range 20 {
+			round()
+		}
+		before := w.n
+		most := 0.0
+		if from == media.Opus {
+			most = 10 * 4
+		}
+		if n := testing.AllocsPerRun(100, round); n >= most+1 {
+			t.Errorf("%s: %.2f allocations in 10 beats and 11 packets", from, n)
+		}
+		if w.n-before < 1500 {
+			t.Errorf("%s: only %d packets came out", from, w.n-before)
+		}
+		speaker.Leave()
+		phone.Leave()
+	}
+}

@@ -1,9 +1,6 @@
 package bridge
 
-import (
-	"github.com/roomline/roomline/media"
-	"github.com/roomline/roomline/transcode"
-)
+import "github.com/roomline/roomline/media"
 
 // open starts and stops the jitter buffer with the need for it.
 func (s *Source) open(mixed bool) {
@@ -14,14 +11,9 @@ func (s *Source) open(mixed bool) {
 	}
 }
 
-// decode makes sound of a packet, mends the gap before it, and sends both on.
-func (s *Source) decode(f *fanout, p *media.Packet, at int64, ticks, lost int) {
-	if !s.ready(p.Codec, rateOf(p.Codec, f.wide), at) {
-		return
-	}
-	if gap := at - s.next; lost > 0 && gap > 0 {
-		s.mend(f, p.Payload, at, int(min(gap, int64(longestMend))))
-	}
+// decode makes sound of a packet, whose first late ticks somebody has heard a
+// stand-in for, and sends it on.
+func (s *Source) decode(f *fanout, p *media.Packet, at int64, ticks, lost, late int) {
 	how := received
 	if p.Redundant {
 		how = recovered
@@ -33,58 +25,63 @@ func (s *Source) decode(f *fanout, p *media.Packet, at int64, ticks, lost int) {
 			return
 		}
 	}
-	s.hearing.hear(n/times(s.rateHz), how)
 	if s.heir != nil {
 		n = s.inherit(p.Payload, at, n)
 	}
+	ticks = n / times(s.rateHz)
+	late = min(late, ticks)
+	s.hearing.hear(late, concealed)
+	s.hearing.hear(ticks-late, how)
 	s.level.measure(s.pcm[:n], s.now)
-	d := sound{pcm: s.pcm[:n], rateHz: s.rateHz, at: at, lost: lost, marker: p.Marker}
-	if s.seams.open {
-		s.seams.fade(d.pcm, d.rateHz)
-		d.seams, s.seams.open = &s.seams, false
-	}
-	if s.ear != nil {
-		if lost > 0 {
-			s.ear.detector.Gap()
-		}
-		s.ear.hear(s.convert.at(&d, media.NarrowbandHz))
-	}
+	d := sound{pcm: s.pcm[:n], rateHz: s.rateHz, at: at, late: late, lost: lost, marker: p.Marker}
+	s.listen(&d)
 	s.deliver(f, &d)
-	s.next = at + int64(n/times(s.rateHz))
+	s.learnNoise(f, &d)
+	s.next = max(s.next, at+int64(ticks))
 }
 
-// mend makes up the last gap ticks before position at: what the next payload has
-// redundancy for is recovered from it, what lies before that is concealed.
-func (s *Source) mend(f *fanout, next []byte, at int64, gap int) {
-	spare := transcode.Redundancy(s.decodes, next, media.NarrowbandHz)
-	if spare > gap { // less than a frame is missing: engines conceal that
-		spare = 0
-	}
-	for left := gap - spare; left > 0; left -= media.FrameSamples {
-		pcm := s.pcm[:min(left, media.FrameSamples)*times(s.rateHz)]
-		if _, err := s.decoder.Conceal(pcm); err != nil {
-			return
-		}
-		s.standIn(f, pcm, at-int64(spare+left), concealed)
-	}
-	if spare == 0 {
+// listen looks for keys in a sound.
+func (s *Source) listen(d *sound) {
+	if s.ear == nil {
 		return
 	}
-	pcm := s.pcm[:spare*times(s.rateHz)]
-	if _, err := s.decoder.Recover(next, pcm); err == nil {
-		s.standIn(f, pcm, at-int64(spare), recovered)
+	if d.lost > 0 {
+		s.ear.detector.Gap()
+	}
+	s.ear.hear(s.convert.at(d, media.NarrowbandHz))
+}
+
+// learnNoise finds out what the line sounds like when nobody speaks, from sound
+// that there is at 8 kHz anyhow. Opus decoders do it themselves.
+func (s *Source) learnNoise(f *fanout, d *sound) {
+	if f.phones && s.decodes != media.Opus && (d.rateHz == media.NarrowbandHz || d.other != nil) {
+		s.lull.meter.Listen(s.convert.at(d, media.NarrowbandHz))
 	}
 }
 
-// standIn sends on sound that was not received.
-func (s *Source) standIn(f *fanout, pcm []int16, at int64, how origin) {
-	s.hearing.hear(len(pcm)/times(s.rateHz), how)
-	s.deliver(f, &sound{pcm: pcm, rateHz: s.rateHz, at: at, origin: how})
-}
-
+// deliver sends sound to whoever hears it decoded. Opus listeners have been sent
+// no stand-ins, so that nothing is late for them and there is no seam.
 func (s *Source) deliver(f *fanout, d *sound) {
-	s.playout.put(d, s.now)
+	if s.seams.open && !s.seams.stoodIn {
+		s.seams.join(d)
+	}
 	for _, r := range f.renditions {
-		r.push(s, d)
+		if r.codec == media.Opus {
+			r.push(s, d)
+		}
+	}
+	if d.late*times(d.rateHz) == len(d.pcm) {
+		return
+	}
+	if s.seams.open {
+		s.seams.join(d)
+	}
+	fresh := *d
+	fresh.at, fresh.pcm = d.at+int64(d.late), d.pcm[d.late*times(d.rateHz):]
+	s.playout.put(&fresh, s.now)
+	for _, r := range f.renditions {
+		if r.codec != media.Opus {
+			r.push(s, d)
+		}
 	}
 }

@@ -43,13 +43,13 @@ func (k *Sink) hears(s *Source) bool {
 	return false
 }
 
-// passes decides whether a packet of s in codec, so many ticks long, goes through untouched.
-func (k *Sink) passes(s *Source, codec media.Codec, ticks int) bool {
+// chooseForm decides whether a packet of s in codec, so many ticks long, goes
+// through untouched. A phone's does only where it joins on to what was heard last:
+// whole says that nothing is missing before it.
+func (k *Sink) chooseForm(s *Source, codec media.Codec, ticks int, whole bool) {
 	f := k.form.Load()
-	passes := f.codec == codec && (f.frame == 0 || f.frame == ticks) && !k.joining.Load() &&
-		(codec != media.G722 || k.step.with(s))
-	k.untouched.Store(passes)
-	return passes
+	k.untouched.Store(f.codec == codec && (f.frame == 0 || f.frame == ticks && (whole || !k.fills)) && !k.joining.Load() &&
+		(codec != media.G722 || k.step.with(s)))
 }
 
 // portion is what one packet of a source became for its sinks.

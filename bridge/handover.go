@@ -22,6 +22,19 @@ type heir struct {
 type seams struct {
 	narrow, wide tail
 	open         bool
+	stoodIn      bool // the sound was made up, for those who hear no Opus
+}
+
+// join fades d from the old sound, at the other rate once somebody asks for it.
+func (s *seams) join(d *sound) {
+	s.open = false
+	s.fade(d.pcm[d.late*times(d.rateHz):], d.rateHz)
+	if d.other == nil {
+		d.seams = s
+		return
+	}
+	rateHz := media.NarrowbandHz + media.WidebandHz - d.rateHz
+	s.fade(d.other[d.late*times(rateHz):], rateHz)
 }
 
 func (s *seams) fade(pcm []int16, rateHz int) {

@@ -50,7 +50,9 @@ type origin uint8
 const (
 	received  origin = iota
 	recovered        // from redundancy
-	concealed        // made up
+	concealed        // made up for lost sound
+	paused           // made up while the sender pauses, for those whose sound must not stop
+	comfort          // made up by what the sender said of its pause, for everybody
 )
 
 // Hearing returns what became of the source's sound so far.

@@ -38,7 +38,7 @@ func (r *rendition) push(s *Source, d *sound) {
 		return
 	}
 	if r.codec == media.Opus {
-		if d.origin != received { // browsers conceal better themselves: the gap stays a gap
+		if d.origin != received && d.origin != comfort { // browsers conceal better themselves: the gap stays a gap
 			return
 		}
 		r.pushOpus(s, d)
@@ -97,16 +97,17 @@ func opusCut(ticks int) int {
 
 // pushFramed gathers sound into packets of one length, as G.711 and G.722 peers ask for.
 func (r *rendition) pushFramed(s *Source, d *sound) {
-	e, n, pcm := r.state, times(r.rateHz), s.convert.at(d, r.rateHz)
+	e, n := r.state, times(r.rateHz)
+	pcm, at := s.convert.at(d, r.rateHz)[d.late*n:], d.at+int64(d.late)
 	frame := r.frame * n
 	if frame == 0 {
 		frame = len(pcm)
 	}
-	if e.n > 0 && e.at+int64(e.n/n) != d.at {
+	if e.n > 0 && e.at+int64(e.n/n) != at {
 		e.n = 0 // the timeline jumped: what waited is too short to send
 	}
 	if e.n == 0 {
-		e.at = d.at
+		e.at = at
 	}
 	e.n += copy(e.pcm[e.n:], pcm)
 	done := 0

@@ -178,6 +178,7 @@ func (f *fanout) subscribe(s *Source, k *Sink) {
 		return
 	}
 	f.wide = f.wide || form.rateHz(true) == media.WidebandHz
+	f.phones = f.phones || k.fills && form.frame > 0
 	key := renditionKey{form.codec, form.rateHz(wideband(f.codec)), form.frame, transcode.OpusSettings{}}
 	if form.codec == media.Opus {
 		key.opus = form.opus
@@ -199,6 +200,9 @@ func (r *Room) tick(now time.Time, beat uint64) {
 	for _, s := range st.sources {
 		if s.behind.Load() {
 			s.flush(now)
+		}
+		if wake := s.wake.Load(); wake != 0 && now.UnixNano() >= wake {
+			s.standIn(now)
 		}
 	}
 	for _, k := range st.sinks {

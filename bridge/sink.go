@@ -12,8 +12,9 @@ import (
 const (
 	// singleFor is how long one source must be alone before a mixed sink goes back to direct.
 	singleFor = 2 * time.Second
-	// fillAfter is how long a phone's stream may be silent before the beat fills it.
-	fillAfter = 100 * time.Millisecond
+	// fillAfter is how long a phone's stream may be silent before the beat fills it;
+	// where sound is decoded, the source has stood in by then.
+	fillAfter = 150 * time.Millisecond
 	// joinSamples is the length of the cross-fade where the road changes: 5 ms, in ticks.
 	joinSamples = 40
 )

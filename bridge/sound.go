@@ -29,8 +29,9 @@ type sound struct {
 	pcm    []int16
 	rateHz int
 	at     int64  // position on the source's timeline, in ticks
+	late   int    // ticks at its start that somebody has heard a stand-in for
 	lost   int    // packets missing before it
-	origin origin // received, or made to stand in for a lost packet
+	origin origin // received, or what stands in for it
 	marker bool
 
 	other []int16 // the same at the other rate, once somebody has asked for it
@@ -54,7 +55,7 @@ func (c *converter) at(d *sound, rateHz int) []int16 {
 	if d.other == nil {
 		d.other = c.warm(d)
 		if d.seams != nil {
-			d.seams.fade(d.other, rateHz)
+			d.seams.fade(d.other[d.late*times(rateHz):], rateHz)
 		}
 	}
 	return d.other

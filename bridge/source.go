@@ -14,11 +14,14 @@ const (
 	// activeFor is how long after its last packet a source still counts as a speaker.
 	activeFor = 500 * time.Millisecond
 	// reorderWait is how long a packet waits for the missing one before it, and
-	// reorderMost how many wait: the next packet but one ends it.
-	reorderWait = 30 * time.Millisecond
-	reorderMost = 2
-	// longestMend is the longest gap that is filled, in ticks; longer ones stay silent.
-	longestMend = 60 * time.Millisecond * media.NarrowbandHz / time.Second
+	// reorderMost how many wait: the next packet but one ends it. They wait only
+	// where packets came out of order among the last reorderMemory: elsewhere a gap
+	// is a loss, and mending it at once keeps the packet after it in time.
+	reorderWait   = 30 * time.Millisecond
+	reorderMost   = 2
+	reorderMemory = 1500
+	// longestMend is the longest gap that is filled at once, in ticks.
+	longestMend = 120 * media.NarrowbandHz / 1000
 	// longestPacket bounds a packet's sound: Opus' 120 ms, in ticks. At 16 kHz it
 	// is twice as many samples.
 	longestPacket = 960
@@ -43,6 +46,7 @@ type Source struct {
 	fan     atomic.Pointer[fanout]
 	heard   atomic.Int64 // when the last packet came, Unix nanoseconds
 	behind  atomic.Bool  // packets wait behind a gap: the beat looks after them
+	wake    atomic.Int64 // when the beat has to stand in, Unix nanoseconds; 0: never
 	level   level
 	hearing hearing // counted by decode (heard, recovered, concealed on the direct road) and playout (concealed there, buffer)
 
@@ -55,6 +59,7 @@ type Source struct {
 	next    int64             // position in ticks where the last decoded sound ended
 	heir    *heir             // a decoder that takes over soon; nil: none
 	seams   seams
+	lull    lull
 	playout playout
 	now     time.Time
 	// encodings are the encoders of this source's renditions, by codec, rate and packet length.
@@ -74,10 +79,12 @@ type fanout struct {
 	listeners  []*Sink      // choose between direct and mixed by themselves
 	renditions []*rendition // other codecs, for listeners and forwards
 	sound      bool         // somebody needs decoded sound
+	phones     bool         // and some of them must never be without
 }
 
 func newSource(owner *Participant, t TrackSpec) *Source {
 	s := &Source{id: t.ID, owner: owner, keyframe: t.RequestKeyframe, order: rtp.NewReorder(reorderMost, reorderWait)}
+	s.order.Memory = reorderMemory
 	s.codec.Store(uint32(t.Codec))
 	s.playout.times, s.playout.hearing = 1, &s.hearing
 	s.fan.Store(&fanout{codec: t.Codec})
@@ -153,6 +160,10 @@ func (s *Source) active(now time.Time) bool {
 
 // inOrder carries the next packet in sequence; lost packets are missing before it.
 func (s *Source) inOrder(p *media.Packet, lost int) {
+	if p.Codec == media.ComfortNoise {
+		s.hush(s.fan.Load(), p)
+		return
+	}
 	if !p.Codec.Audio() {
 		return
 	}
@@ -161,22 +172,39 @@ func (s *Source) inOrder(p *media.Packet, lost int) {
 		return
 	}
 	f := s.fan.Load()
-	at := s.clock.place(p.Timestamp, p.Codec.ClockRate(), ticks)
-	mixed := false
+	at, late := s.clock.place(p.Timestamp, p.Codec.ClockRate(), ticks, s.now), 0
+	mixed := s.choose(f, p.Codec, ticks, lost)
+	sounds := f.sound && s.ready(p.Codec, rateOf(p.Codec, f.wide), at)
+	if sounds {
+		s.open(mixed)
+		at, late = s.catchUp(f, p, at, ticks, lost)
+	}
+	for _, k := range f.listeners {
+		if k.untouched.Load() && k.driver.Load() == s {
+			k.direct(s, &portion{codec: p.Codec, payload: p.Payload, at: at, ticks: ticks, lost: lost, marker: p.Marker}, s.now)
+		}
+	}
+	if !sounds {
+		s.lull.over()
+		return
+	}
+	s.decode(f, p, at, ticks, lost, late)
+	s.heed(f)
+}
+
+// choose finds the road to each listener for a packet that comes after so many
+// lost ones. It reports whether one of them is mixed.
+func (s *Source) choose(f *fanout, codec media.Codec, ticks, lost int) (mixed bool) {
+	whole := lost == 0 && s.lull.made == 0 && !s.seams.open
 	for _, k := range f.listeners {
 		switch k.road(s, s.now) {
 		case roadMixed:
 			mixed = true
 		case roadDirect:
-			if k.passes(s, p.Codec, ticks) {
-				k.direct(s, &portion{codec: p.Codec, payload: p.Payload, at: at, ticks: ticks, lost: lost, marker: p.Marker}, s.now)
-			}
+			k.chooseForm(s, codec, ticks, whole)
 		}
 	}
-	if f.sound {
-		s.open(mixed)
-		s.decode(f, p, at, ticks, lost)
-	}
+	return mixed
 }
 
 // release gives codec state back when the track is gone.

@@ -11,6 +11,13 @@ import (
 // missing before them, at most a few and not for long; what is in order passes
 // through untouched. Not safe for concurrent use.
 type Reorder struct {
+	// Memory is for how many packets a stream is waited for that came out of order.
+	// On one that did not, a missing packet is lost, not late, and waiting for it
+	// would delay the next ones for nothing. 0: every stream is waited for.
+	Memory int
+
+	wary    int    // packets left of Memory
+	passed  uint64 // which numbers before next have been emitted, next-1 in the lowest bit
 	wait    time.Duration
 	most    int          // packets held
 	held    []heldPacket // slots, by sequence number modulo their count, a power of two so that it wraps with the numbers
@@ -49,11 +56,19 @@ func (r *Reorder) Push(p *media.Packet, emit func(p *media.Packet, lost int)) {
 	case !r.started:
 		r.pass(p, 0, emit)
 	case ahead == 0:
+		if r.count > 0 {
+			r.wary = r.Memory
+		}
 		r.pass(p, 0, emit)
 		r.release(emit)
+	case ahead < maxDropout && r.Memory > 0 && r.wary == 0:
+		r.pass(p, int(ahead), emit)
 	case ahead < maxDropout:
 		r.hold(p, emit)
 	case ahead >= 65535-maxMisorder && !r.anew(p.SequenceNumber):
+		if r.missed(p.SequenceNumber) {
+			r.wary = r.Memory
+		}
 		return // late or twice
 	default:
 		r.drain(emit)
@@ -82,12 +97,20 @@ func (r *Reorder) Reset() {
 	for i := range r.held {
 		r.held[i].used = false
 	}
-	r.count, r.late, r.started = 0, 0, false
+	r.count, r.late, r.wary, r.started = 0, 0, 0, false
 }
 
 func (r *Reorder) pass(p *media.Packet, lost int, emit func(p *media.Packet, lost int)) {
 	r.next, r.started = p.SequenceNumber+1, true
+	r.passed = r.passed<<(lost+1) | 1
+	r.wary = max(0, r.wary-1)
 	emit(p, lost)
+}
+
+// missed reports whether a number before next has been given up.
+func (r *Reorder) missed(sequence uint16) bool {
+	back := r.next - 1 - sequence
+	return back < 64 && r.passed>>back&1 == 0
 }
 
 // hold keeps a packet that came before its turn; when it does not fit, gaps are

@@ -161,3 +161,26 @@ func TestReorderDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per four packets", n)
 	}
 }
+
+func TestReorderWaitsOnlyWherePacketsCameOutOfOrder(t *testing.T) {
+	for name, c := range map[string]struct {
+		in   []uint16
+		want string
+	}{
+		"a loss is not waited for":        {[]uint16{1, 3, 4}, "1 3(1) 4"},
+		"the first late packet is lost":   {[]uint16{1, 3, 2, 4}, "1 3(1) 4"},
+		"after it there is waiting":       {[]uint16{1, 3, 2, 4, 6, 5, 7}, "1 3(1) 4 5 6 7"},
+		"for a while":                     {[]uint16{1, 3, 2, 4, 5, 6, 7, 9, 10}, "1 3(1) 4 5 6 7 9(1) 10"},
+		"and as long as it goes on":       {[]uint16{1, 3, 2, 4, 6, 5, 7, 9, 8, 10, 12, 11}, "1 3(1) 4 5 6 7 8 9 10 11 12"},
+		"a packet twice proves nothing":   {[]uint16{1, 2, 2, 4, 5}, "1 2 4(1) 5"},
+		"over the wrap":                   {[]uint16{65534, 0, 65535, 2, 1}, "65534 0(1) 1 2"},
+		"a packet from before the first":  {[]uint16{5, 4, 7, 6}, "5 6 7"},
+		"a jump is followed all the same": {[]uint16{5, 6, 9000, 9001}, "5 6 9000 9001"},
+	} {
+		r := NewReorder(2, time.Second)
+		r.Memory = 4
+		if got := run(t, r, c.in...); got != c.want {
+			t.Errorf("%s: %v came out as %s, want %s", name, c.in, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package bridge
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/roomline/roomline/media"
+)
+
+// fate is what a network does to one packet.
+type fate struct {
+	delay time.Duration
+	lost  bool
+	twice bool
+}
+
+// carry sends n packets over a network: packet i takes fate(i).
+func (v *voice) carry(n int, network func(i int) fate) {
+	v.t.Helper()
+	type arrival struct {
+		at     time.Time
+		packet *media.Packet
+	}
+	var arrivals []arrival
+	start := time.Now()
+	for i := range n {
+		step := v.packetTime()
+		p, sent := v.next(), start.Add(time.Duration(i)*step)
+		switch f := network(i); {
+		case f.lost:
+		case f.twice:
+			arrivals = append(arrivals, arrival{sent.Add(f.delay), p})
+			fallthrough
+		default:
+			arrivals = append(arrivals, arrival{sent.Add(f.delay), p})
+		}
+	}
+	slices.SortStableFunc(arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })
+	for _, a := range arrivals {
+		time.Sleep(time.Until(a.at))
+		a.packet.Arrived = time.Now()
+		v.src.Push(a.packet)
+	}
+	time.Sleep(time.Until(start.Add(time.Duration(n) * v.packetTime())))
+}
+
+func (v *voice) packetTime() time.Duration {
+	return time.Duration(v.samples) * time.Second / time.Duration(v.rateHz)
+}
+
+// mark says 200 ms of silence and then the tone again, and returns where in the
+// voice's own sound, in ticks, the tone begins, and when.
+func (v *voice) mark() (tick int, at time.Time) {
+	freq := v.freq
+	v.freq = 0
+	v.say(200 * time.Millisecond)
+	v.freq = freq
+	tick, at = v.n*8000/v.rateHz, time.Now()
+	v.n = 0 // the sine begins at its zero
+	v.say(400 * time.Millisecond)
+	v.n += tick * v.rateHz / 8000
+	return tick, at
+}
+
+// heardAt finds where in sound, from tick from on, a tone begins after silence.
+func heardAt(t *testing.T, pcm []int16, from int) int {
+	t.Helper()
+	quiet := 0
+	for i := from; i < len(pcm); i++ {
+		switch loud := math.Abs(float64(pcm[i])) > 1500; {
+		case loud && quiet >= 800:
+			return i
+		case loud:
+			quiet = 0
+		default:
+			quiet++
+		}
+	}
+	t.Fatalf("no tone begins after tick %d of %d", from, len(pcm))
+	return 0
+}
+
+// sentAt is when the sound at a tick of a stream went out.
+func (w *wire) sentAt(tick int) time.Time {
+	first := w.packets[0].Timestamp
+	for i, p := range w.packets {
+		if int(p.Timestamp-first) > tick {
+			return w.at[i-1]
+		}
+	}
+	return w.at[len(w.at)-1]
+}
+
+type lineCase struct {
+	name     string
+	from, to media.Codec
+	rateHz   int
+	samples  int // per packet
+}
+
+var lines = []lineCase{
+	{"PCMU to PCMA", media.PCMU, media.PCMA, 8000, 160},
+	{"PCMU untouched", media.PCMU, media.PCMU, 8000, 160},
+	{"Opus to PCMU", media.Opus, media.PCMU, 8000, 160},
+	{"Opus in 60 ms to PCMU", media.Opus, media.PCMU, 8000, 480},
+	{"G722 to PCMU", media.G722, media.PCMU, 16000, 320},
+}
+
+// onALine runs f with a voice that a phone hears, and sees to it that the phone
+// hears a whole stream without a click, and no later after f than before it.
+func onALine(t *testing.T, c lineCase, f func(v *voice, w *wire)) {
+	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+		w := &wire{}
+		join(t, r, "phone", KindPhone).Listen(w, c.to, 20*time.Millisecond)
+		v := newVoiceAt(t, join(t, r, "a", KindWHIP), c.from, 400, c.samples, c.rateHz)
+		v.say(time.Second)
+		before, at := v.mark()
+		delay := w.sentAt(heardAt(t, decoded(t, w.all()), before-1600)).Sub(at)
+		shift := heardAt(t, decoded(t, w.all()), before-1600) - before
+		f(v, w)
+		v.say(2 * time.Second)
+		after, at := v.mark()
+		p := w.all()
+		continuous(t, p, 160)
+		pcm := decoded(t, p)
+		from := len(pcm) - 10*400
+		now := heardAt(t, pcm, from)
+		if got := now - after; got < shift-8 || got > shift+8 {
+			t.Errorf("%s: the stream is %.1f ms behind, before it was %.1f", c.name, float64(got)/8, float64(shift)/8)
+		}
+		if got := w.sentAt(now).Sub(at); got > delay+time.Millisecond {
+			t.Errorf("%s: the packet goes out %v after its sound came in, before it was %v", c.name, got, delay)
+		}
+		if got := worstStep(pcm[800:]); got > 4500 { // a sine of 6000 at 400 Hz steps by 1,900
+			t.Errorf("%s: a step of %d between two samples: a click", c.name, got)
+		}
+	})
+}
+
+// unbroken fails where a phone was left without packets or without any sound.
+func (v *voice) unbroken(name string, w *wire, since time.Time) {
+	t, length := v.t, v.packetTime()
+	t.Helper()
+	p, worst := w.all(), time.Duration(0)
+	for i := 1; i < len(p); i++ {
+		if w.at[i].After(since) {
+			worst = max(worst, w.at[i].Sub(w.at[i-1]))
+		}
+	}
+	if worst > length+85*time.Millisecond {
+		t.Errorf("%s: nothing was sent for %v", name, worst)
+	}
+	if v.codec == media.Opus { // its decoder has heard this line in perfect silence
+		return
+	}
+	pcm := decoded(t, p)
+	for at := len(pcm) - 400*8; at+160 < len(pcm); at += 160 {
+		if db := media.Level(pcm[at : at+160]); db < -75 {
+			t.Fatalf("%s: at %d ms the line is dead: %.0f dBov", name, at/8, db)
+		}
+	}
+}
+
+func TestAStallOnTheDirectRoadLeavesNothingBehind(t *testing.T) {
+	for _, c := range lines {
+		for _, stall := range []time.Duration{50, 100, 200, 500, 2500} {
+			for _, lost := range []bool{false, true} {
+				c := c
+				stall := stall * time.Millisecond
+				c.name = fmt.Sprintf("%s, %v, lost: %v", c.name, stall, lost)
+				onALine(t, c, func(v *voice, w *wire) {
+					began := time.Now()
+					n := int(stall / v.packetTime())
+					v.carry(n+5, func(i int) fate {
+						late := stall - time.Duration(i)*v.packetTime()
+						return fate{delay: max(0, late), lost: lost && i < n}
+					})
+					v.unbroken(c.name, w, began)
+				})
+			}
+		}
+	}
+}
