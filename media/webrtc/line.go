@@ -54,13 +54,14 @@ func (p *Peer) AddTrack(kind Kind, codec media.Codec, trackID, streamID string) 
 }
 
 func (p *Peer) addLineLocked(t *OutTrack) error {
+	l := &line{peer: p, kind: t.kind}
+	t.line = l
 	tr, err := p.pc.AddTransceiverFromTrack(localTrack{t}, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly})
 	if err != nil {
 		return fmt.Errorf("add %s track %q: %w", t.kind, t.id, err)
 	}
-	l := &line{peer: p, transceiver: tr, sender: tr.Sender(), kind: t.kind}
+	l.transceiver, l.sender = tr, tr.Sender()
 	l.track.Store(t)
-	t.line = l
 	p.lines = append(p.lines, l)
 	p.readFeedbackLocked(l)
 	return nil

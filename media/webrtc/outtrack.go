@@ -42,6 +42,7 @@ var _ media.Writer = (*OutTrack)(nil)
 // binding is what negotiation made of the track.
 type binding struct {
 	stream pion.TrackLocalWriter
+	short  *shortcut // nil for pictures
 	ssrc   uint32
 	types  [media.H264 + 1]int16 // payload type by codec; -1: not negotiated
 	red    int16                 // payload type that wraps Opus; -1: not negotiated
@@ -66,22 +67,22 @@ func (t *OutTrack) Supports(c media.Codec) bool {
 // WritePacket sends p with the payload type negotiated for p.Codec. It does not allocate.
 func (t *OutTrack) WritePacket(p *media.Packet) error {
 	now := time.Now()
-	stream, payload := t.stamp(p, now)
-	if stream == nil {
+	b, payload := t.stamp(p, now)
+	if b == nil {
 		return nil
 	}
-	if !t.pion.due(now) && t.sendShort(payload) {
+	if !t.pion.due(now) && t.sendShort(b.short, payload) {
 		return nil
 	}
-	err := t.sendLong(stream, payload, now)
-	if err != nil && !t.pion.last.IsZero() && t.sendShort(payload) {
+	err := t.sendLong(b.stream, payload, now)
+	if err != nil && !t.pion.last.IsZero() && t.sendShort(b.short, payload) {
 		return nil // while ICE restarts, pion sends nothing
 	}
 	return err
 }
 
-// stamp fills the header and returns what is to be sent where; nil when the packet cannot be sent.
-func (t *OutTrack) stamp(p *media.Packet, now time.Time) (pion.TrackLocalWriter, []byte) {
+// stamp fills the header and returns what is to be sent by which binding; nil when the packet cannot be sent.
+func (t *OutTrack) stamp(p *media.Packet, now time.Time) (*binding, []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.bound
@@ -100,7 +101,7 @@ func (t *OutTrack) stamp(p *media.Packet, now time.Time) (pion.TrackLocalWriter,
 	h.SSRC = b.ssrc
 	payload := t.repeat.wrap(h, b, p)
 	t.sent.add(h, p, len(payload), now)
-	return b.stream, payload
+	return b, payload
 }
 
 // Splice says that the next packet comes from another numbering: its sequence
@@ -181,6 +182,9 @@ var _ pion.TrackLocal = localTrack{}
 // of our codecs: such a track is silent, and must not spoil the negotiation of others.
 func (l localTrack) Bind(ctx pion.TrackLocalContext) (pion.RTPCodecParameters, error) {
 	b := &binding{stream: ctx.WriteStream(), ssrc: uint32(ctx.SSRC())}
+	if l.t.kind == Audio {
+		b.short = &l.t.line.peer.shortcut
+	}
 	for i := range b.types {
 		b.types[i] = -1
 	}

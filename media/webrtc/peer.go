@@ -42,7 +42,8 @@ type Peer struct {
 func newPeer(e *Engine, pc *pion.PeerConnection, in *streams, cfg PeerConfig) *Peer {
 	p := &Peer{
 		engine: e, pc: pc, cfg: cfg, log: cfg.Log, streams: in, ins: make(map[*InTrack]struct{}),
-		stop: make(chan struct{}), done: make(chan struct{}),
+		shortcut: shortcut{socket: e.socket},
+		stop:     make(chan struct{}), done: make(chan struct{}),
 	}
 	pc.OnConnectionStateChange(func(pion.PeerConnectionState) { p.run("state", p.stateChanged) })
 	pc.OnICECandidate(func(c *pion.ICECandidate) { p.run("candidate", func() { p.candidateFound(c) }) })

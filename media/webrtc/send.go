@@ -17,9 +17,12 @@ func (t *OutTrack) sendLong(stream pion.TrackLocalWriter, payload []byte, now ti
 }
 
 // sendShort sends by the short road, if it is open.
-func (t *OutTrack) sendShort(payload []byte) bool {
-	route, k := t.line.peer.shortcut.route.Load(), t.line.peer.shortcut.keys.Load()
-	if route == nil || k == nil || t.kind != Audio || len(payload) > maxPacket-rtpHeader-tagRoom {
+func (t *OutTrack) sendShort(road *shortcut, payload []byte) bool {
+	if road == nil || len(payload) > maxPacket-rtpHeader-tagRoom {
+		return false
+	}
+	k, to := road.ready()
+	if k == nil {
 		return false
 	}
 	n, err := t.header.MarshalTo(t.out[:])
@@ -34,6 +37,6 @@ func (t *OutTrack) sendShort(payload []byte) bool {
 	}
 	t.numbers.saw(i)
 	t.short++
-	_, _ = t.line.peer.engine.socket.WriteToAddrPort(b, *route) // lost, as on any network
+	_, _ = road.socket.WriteToAddrPort(b, to) // lost, as on any network
 	return true
 }

@@ -37,11 +37,21 @@ func (t *turns) taken(now time.Time) { t.last, t.since = now, 0 }
 
 // shortcut is the short road of one Peer.
 type shortcut struct {
-	keys  atomic.Pointer[keys]           // nil before DTLS
-	route atomic.Pointer[netip.AddrPort] // nil: no direct pair is selected
+	socket datagrams
+	keys   atomic.Pointer[keys]           // nil before DTLS
+	route  atomic.Pointer[netip.AddrPort] // nil: no direct pair is selected
 
 	aiming sync.Mutex // held while the route changes
 	closed bool
+}
+
+// ready is what to encrypt with and where to send to; nil when the road is not open.
+func (s *shortcut) ready() (*keys, netip.AddrPort) {
+	k, to := s.keys.Load(), s.route.Load()
+	if k == nil || to == nil {
+		return nil, netip.AddrPort{}
+	}
+	return k, *to
 }
 
 // doors are the Peers with a short road, by the address they send from.
