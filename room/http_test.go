@@ -240,7 +240,7 @@ func TestWHIPAndWHEPRefusePrecisely(t *testing.T) {
 		"too long":        {"POST", "/v1/rooms/lobby/whip", ann, mimeSDP, strings.Repeat("a", webrtc.MaxSDP+1), 413, "64 KiB"},
 		"a listener":      {"POST", "/v1/rooms/lobby/whip", ann, mimeSDP, strings.Replace(sends, "a=sendonly", "a=recvonly", 1), 422, "sends nothing"},
 		"a speaker":       {"POST", "/v1/rooms/lobby/whep", ann, mimeSDP, sends, 422, "receive nothing"},
-		"unknown codecs":  {"POST", "/v1/rooms/lobby/whip", ann, mimeSDP, strings.NewReplacer("opus", "opxs", "111 0 8 ", "111 ").Replace(sends), 422, "sends nothing"},
+		"unknown codecs":  {"POST", "/v1/rooms/lobby/whip", ann, mimeSDP, strings.NewReplacer("opus", "opxs", "111 63 0 8 ", "111 63 ").Replace(sends), 422, "sends nothing"},
 		"agent's camera":  {"POST", "/v1/rooms/lobby/whip", agent, mimeSDP, sendsVideo, 403, "may not send video"},
 		"broken mid":      {"POST", "/v1/rooms/lobby/whip", ann, mimeSDP, strings.Replace(sends, "a=mid:0\r\n", "", 1), 400, "no a=mid"},
 		"no fingerprint":  {"POST", "/v1/rooms/lobby/whip", ann, mimeSDP, strings.Replace(sends, "a=fingerprint", "a=xfingerprint", -1), 400, "a=fingerprint"},
