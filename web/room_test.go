@@ -45,7 +45,7 @@ func caller() message {
 	return someone("ph1", "+15551230000", "phone", "caller", message{
 		"call_id": "call_1", "joined_at": "2026-03-02T09:00:05Z",
 		"tracks":  []message{{"id": "a", "kind": "audio", "codec": "PCMU"}},
-		"quality": message{"mos": 4.31, "loss_percent": 0.2, "jitter_ms": 3.4, "round_trip_ms": 42, "packets_received": 1000, "packets_lost": 2},
+		"quality": message{"mos": 4.31, "loss_percent": 0.2, "jitter_ms": 3.4, "round_trip_ms": 42, "packets_received": 1000, "packets_lost": 2, "live": moment(0, 0)},
 	})
 }
 

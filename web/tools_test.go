@@ -169,7 +169,7 @@ func TestEveryScreenIsAccessible(t *testing.T) {
 func crowd(t *testing.T, g *gateway, p *chromium.Page) *seat {
 	t.Helper()
 	s := enter(t, g, p, "dispatcher")
-	s.present(t, everyone(0)...)
+	s.remember(t, map[string][]message{"ph1": badMinute(60), "me": badMinute(12)}, everyone(0)...)
 	s.call(t, p,
 		message{"participant": "ph1", "kind": "audio"}, message{"participant": "br2", "kind": "video"})
 	p.Sees(t, "status", "Connected")

@@ -4,7 +4,8 @@
 /** @import { Participant } from "./types.js" */
 /** @import { People } from "./people.js" */
 import { icon, make, setIcon, setText } from "./dom.js";
-import { Chart, History, Spark } from "./quality.js";
+import { Chart, Spark } from "./chart.js";
+import { History } from "./quality.js";
 import { loudness, Trace } from "./trace.js";
 import { kindOf, nameOf, satisfaction } from "./words.js";
 
@@ -14,7 +15,6 @@ const speakingHoldMs = 400;
 export class Row {
   history = new History();
   spark = new Spark();
-  chart = new Chart();
   #loudAt = 0;
   #sampledAt = 0;
   #speaking = false;
@@ -27,6 +27,7 @@ export class Row {
     this.p = p;
     this.people = people;
     this.mine = p.id === people.seat.me;
+    this.chart = new Chart(nameOf(p));
     this.parts = build(this, p);
     this.element = this.parts.element;
     this.trace = new Trace(this.parts.canvas, () => this.people.level(this.p));
@@ -43,8 +44,9 @@ export class Row {
     setText(this.parts.name, name);
     setText(this.parts.about, aboutWords(p).join(" · "));
     this.#tools(p, name);
+    this.history.remember(this.people.seat.history[p.id], Date.now());
     this.history.note(p.quality, Date.now());
-    this.#rate(name);
+    this.#rate(name, Date.now());
   }
 
   /**
@@ -58,12 +60,16 @@ export class Row {
     this.parts.hangup.setAttribute("aria-label", `Hang up ${name}`);
   }
 
-  /** @param {string} name */
-  #rate(name) {
-    const mos = this.history.latest?.mos;
+  /**
+   * @param {string} name
+   * @param {number} now
+   */
+  #rate(name, now) {
+    const mos = this.history.score(now);
     const { word, level } = satisfaction(mos);
     this.parts.quality.dataset.level = level;
-    setText(this.parts.mos, mos ? mos.toFixed(1) : "–");
+    const alarm = level === "poor" || level === "bad";
+    setText(this.parts.mos, mos ? `${alarm ? `${word} ` : ""}${mos.toFixed(1)}` : "–");
     const label = `Call quality of ${name}: ${word}${mos ? `, MOS ${mos.toFixed(1)}` : ""}`;
     if (this.parts.quality.getAttribute("aria-label") !== label) this.parts.quality.setAttribute("aria-label", label);
   }
@@ -82,7 +88,7 @@ export class Row {
     this.parts.avatar.style.setProperty("--level", level.toFixed(2));
     if (now - this.#sampledAt < 1000) return;
     this.#sampledAt = now;
-    this.history.sample(now);
+    this.#rate(nameOf(this.p), now);
     this.spark.draw(this.history, now);
     if (!this.parts.detail.hidden) this.chart.draw(this.history, now);
   }

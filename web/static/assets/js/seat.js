@@ -4,7 +4,7 @@
 //   joining ─→ live ⇄ reconnecting ─→ left
 //      └────────────────────────────────↑
 
-/** @import { FromServer, Grants, Joined, Participant, Problem, RoomEvent, ToServer } from "./types.js" */
+/** @import { FromServer, Grants, Joined, Participant, Participants, Problem, QualityPoint, RoomEvent, ToServer } from "./types.js" */
 import { Peer } from "./peer.js";
 import { Signal } from "./signal.js";
 
@@ -29,6 +29,7 @@ export class Seat {
   role = "";
   /** @type {Grants} */ grants = {};
   /** @type {Participant[]} */ participants = [];
+  /** @type {Record<string, QualityPoint[]>} what came before us, by participant */ history = {};
   /** @type {Peer | null} */ peer = null;
   /** @type {RTCPeerConnectionState} */ media = "new";
   #session = "";
@@ -133,7 +134,7 @@ export class Seat {
       case "joined": return this.#joined(message);
       case "offer": return this.#offered(message.sdp);
       case "candidate": return this.peer?.addCandidate(message.candidate);
-      case "participants": return this.#seated(message.participants ?? []);
+      case "participants": return this.#seated(message);
       case "event": return this.#happened(message.event);
       case "error": return this.#refused(message);
       case "leave": return this.#end(message.reason || "The room closed.");
@@ -184,9 +185,10 @@ export class Seat {
     this.on.changed();
   }
 
-  /** @param {Participant[]} participants */
-  #seated(participants) {
-    this.participants = participants;
+  /** @param {Participants} message */
+  #seated({ participants, history }) {
+    this.participants = participants ?? [];
+    if (history) this.history = history;
     this.on.changed();
   }
 

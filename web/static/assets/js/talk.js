@@ -91,6 +91,7 @@ export class Timeline {
   /** @param {RoomEvent} event */
   add(event) {
     this.#empty.hidden = true;
+    if (event.type === "participant.quality") announce(`${happening(event)}: ${this.#about(event)}`);
     append(this.#list, make("li", { "data-test": "event-line", "data-type": event.type },
       make("time", {}, clock(event.time)),
       make("span", { className: "what" }, happening(event)),

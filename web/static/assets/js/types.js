@@ -9,7 +9,31 @@
  * @property {number} [round_trip_ms]
  * @property {number} [remote_loss_percent] 0 to 100
  * @property {number} [loss_percent] 0 to 100
- * @property {number} [mos] 1 to 4.5; 0 or absent while unknown
+ * @property {number} [concealed_percent] 0 to 100
+ * @property {number} [delay_ms] one way
+ * @property {number} [buffer_ms] the jitter buffer's share of it
+ * @property {number} [mos] of what we hear, 1 to 4.5; 0 or absent while unknown
+ * @property {number} [remote_mos] of what they hear
+ * @property {number} [mos_min] the worst five seconds
+ * @property {number} [mos_avg]
+ * @property {QualityPoint} [live] the last seconds
+ */
+
+/**
+ * How sound travelled in some seconds.
+ * @typedef {object} QualityPoint
+ * @property {string} at their end
+ * @property {number} loss_percent 0 to 100
+ * @property {number} concealed_percent 0 to 100
+ * @property {number} jitter_ms
+ * @property {number} round_trip_ms
+ * @property {number} delay_ms
+ * @property {number} buffer_ms
+ * @property {number} remote_loss_percent
+ * @property {number} r_factor 0 to 93.2; 0: nothing came
+ * @property {number} mos
+ * @property {number} remote_r_factor 0: not reported
+ * @property {number} remote_mos
  */
 
 /** @typedef {{id: string, kind: "audio" | "video", codec: string}} Track */
@@ -55,7 +79,8 @@
  *   ice_servers?: RTCIceServer[] | null, role: string, grants?: Grants}} Joined
  * @typedef {{type: "offer", sdp: string}} Offer
  * @typedef {{type: "candidate", candidate: RTCIceCandidateInit | null}} Candidate
- * @typedef {{type: "participants", participants: Participant[] | null}} Participants
+ * @typedef {{type: "participants", participants: Participant[] | null,
+ *   history?: Record<string, QualityPoint[]>}} Participants
  * @typedef {{type: "event", event: RoomEvent}} Happened
  * @typedef {{type: "error", code: string, message: string}} Problem
  * @typedef {{type: "leave", reason?: string}} Leave

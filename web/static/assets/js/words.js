@@ -25,6 +25,9 @@ export function duration(ms) {
   return (hours ? `${hours}:${two(Math.floor(s / 60) % 60)}` : String(Math.floor(s / 60))) + `:${two(s % 60)}`;
 }
 
+/** @param {number} ms */
+export const ago = (ms) => (ms < 60_000 ? `${Math.round(ms / 1000)} s ago` : `${duration(ms)} min ago`);
+
 /** @param {string | undefined} iso */
 export function clock(iso) {
   const at = new Date(iso ?? Date.now());
@@ -34,13 +37,14 @@ export function clock(iso) {
 /**
  * What a MOS means to an ear, by the user satisfaction of ITU-T G.107 annex B.
  * @param {number | undefined} mos
- * @returns {{word: string, level: "good" | "fair" | "poor" | "unknown"}}
+ * @returns {{word: string, level: "good" | "fair" | "poor" | "bad" | "unknown"}}
  */
 export function satisfaction(mos) {
   if (!mos) return { word: "not measured yet", level: "unknown" };
   if (mos >= 4.03) return { word: "good", level: "good" };
   if (mos >= 3.6) return { word: "fair", level: "fair" };
-  return { word: "poor", level: "poor" };
+  if (mos >= 3.1) return { word: "poor", level: "poor" };
+  return { word: "bad", level: "bad" };
 }
 
 /** @type {Record<string, string>} */
@@ -88,7 +92,7 @@ const happenings = {
 };
 
 /** @param {RoomEvent} event */
-export const happening = (event) => happenings[event.type] ?? event.type.replaceAll(".", " ").replaceAll("_", " ");
+export const happening = (event) => event.type === "participant.quality" ? `Call quality turned ${event.data?.class}` : happenings[event.type] ?? event.type.replaceAll(".", " ").replaceAll("_", " ");
 
 /**
  * The digits that an event carries, whatever it calls them.

@@ -1,0 +1,217 @@
+// Draws quality over time: a small line for the row, and a graph of five minutes
+// with what was heard above, what was lost below it, and the delay at the foot.
+
+/** @import { History, Point } from "./quality.js" */
+import { make, shape } from "./dom.js";
+import { spanMs, unbroken } from "./quality.js";
+import { Readout, Table } from "./readout.js";
+import { ago } from "./words.js";
+
+const wide = 300;
+const score = { top: 0, tall: 92 }; // R from 50 to 94
+const loss = { top: 100, tall: 26, most: 20 }; // percent, by its root: little loss matters most
+const delay = { top: 134, tall: 26, most: 400 }; // ms
+const high = delay.top + delay.tall;
+
+/** The lowest R of each class. @type {["good" | "fair" | "poor" | "bad", number, number][]} */
+const bands = [["good", 94, 80], ["fair", 80, 70], ["poor", 70, 60], ["bad", 60, 50]];
+
+/** @param {number} r */
+const rise = (r) => score.top + score.tall * (1 - (Math.min(94, Math.max(50, r)) - 50) / 44);
+/** @param {number} percent */
+const lossTall = (percent) => (percent < 0.05 ? 0 : Math.max(2, loss.tall * Math.sqrt(Math.min(1, percent / loss.most))));
+/** @param {number} ms */
+const delayTall = (ms) => delay.tall * Math.min(1, ms / delay.most);
+
+/** The worse direction of the last minute as a small line. */
+export class Spark {
+  element = shape("svg", { viewBox: "0 0 48 16", class: "spark", "aria-hidden": "true" });
+  #line = shape("path", { class: "spark-line" });
+
+  constructor() {
+    this.element.append(this.#line);
+  }
+
+  /**
+   * @param {History} history
+   * @param {number} now
+   */
+  draw(history, now) {
+    const recent = history.points.filter((p) => history.age(p, now) < 60_000);
+    const x = (/** @type {Point} */ p) => 48 * (1 - history.age(p, now) / 60_000);
+    const y = (/** @type {Point} */ p) => 1 + 14 * (rise(worst(p)) / score.tall);
+    this.#line.setAttribute("d", drawn(unbroken(recent, (q) => q.r_factor || q.remote_r_factor), x, y));
+  }
+}
+
+let charts = 0;
+
+/** The graph of the last five minutes, with the figures of a moment. */
+export class Chart {
+  #heard = shape("path", { class: "chart-line", "vector-effect": "non-scaling-stroke" });
+  #theirs = shape("path", { class: "chart-line theirs", "vector-effect": "non-scaling-stroke" });
+  #loss = shape("path", { class: "chart-loss" });
+  #madeUp = shape("path", { class: "chart-made-up" });
+  #delay = shape("path", { class: "chart-delay", "vector-effect": "non-scaling-stroke" });
+  #buffer = shape("path", { class: "chart-buffer" });
+  #cursor = shape("path", { class: "chart-cursor", "vector-effect": "non-scaling-stroke" });
+  #plot = make("div", {
+    className: "chart-plot", role: "slider", tabIndex: 0, "data-test": "quality-plot",
+    "aria-valuemin": "-300", "aria-valuemax": "0",
+  });
+  #readout = new Readout();
+  #table = new Table();
+  element = make("div", { className: "chart" });
+  /** @type {History | undefined} */ #history;
+  #now = 0;
+  /** @type {number | undefined} */ #looksAt; // time of the point under the cursor; undefined: now
+
+  /** @param {string} name whose sound it is */
+  constructor(name) {
+    const paint = `class-colours-${++charts}`;
+    for (const line of [this.#heard, this.#theirs]) line.setAttribute("stroke", `url(#${paint})`);
+    const picture = shape("svg", { viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      colours(paint), ...bands.map(band), foot(loss), foot(delay),
+      this.#loss, this.#madeUp, this.#buffer, this.#delay, this.#theirs, this.#heard, this.#cursor);
+    const labels = ["good", "fair", "poor", "bad", "loss", "delay", "then", "now"].map((which) =>
+      make("span", { className: `chart-label ${which}`, "aria-hidden": "true" }, labelWords[which] ?? which));
+    this.#plot.append(picture, ...labels);
+    this.#plot.setAttribute("aria-label", `Call quality of ${name} over the last five minutes`);
+    this.#plot.addEventListener("pointermove", (e) => this.#point(e));
+    this.#plot.addEventListener("pointerdown", (e) => this.#point(e));
+    this.#plot.addEventListener("pointerleave", () => this.#look(undefined));
+    this.#plot.addEventListener("keydown", (e) => this.#key(e));
+    this.#plot.addEventListener("blur", () => this.#look(undefined));
+    this.element.append(this.#readout.element, this.#plot, key(), this.#table.element);
+  }
+
+  /**
+   * @param {History} history
+   * @param {number} now
+   */
+  draw(history, now) {
+    this.#history = history;
+    this.#now = now;
+    const { points } = history;
+    const x = (/** @type {Point} */ p) => wide * (1 - history.age(p, now) / spanMs);
+    const path = (/** @type {(q: Point["q"]) => number} */ of) => drawn(unbroken(points, of), x, (p) => rise(of(p.q)));
+    this.#heard.setAttribute("d", path((q) => q.r_factor));
+    this.#theirs.setAttribute("d", path((q) => q.remote_r_factor));
+    this.#loss.setAttribute("d", bars(points, x, loss, (p) => lossTall(Math.max(p.q.loss_percent, p.q.concealed_percent))));
+    this.#madeUp.setAttribute("d", bars(points, x, loss, (p) => lossTall(p.q.concealed_percent)));
+    this.#buffer.setAttribute("d", bars(points, x, delay, (p) => delayTall(p.q.buffer_ms)));
+    this.#delay.setAttribute("d", drawn(unbroken(points, (q) => q.delay_ms), x, (p) => delay.top + delay.tall - delayTall(p.q.delay_ms)));
+    this.#show();
+    this.#table.draw(points, (p) => history.age(p, now));
+  }
+
+  /** Writes the figures of the moment that is looked at. */
+  #show() {
+    const history = this.#history;
+    if (!history) return;
+    const looked = history.points.find((p) => p.at === this.#looksAt);
+    const p = looked ?? history.newest(this.#now);
+    const age = looked ? history.age(looked, this.#now) : 0;
+    const at = wide * (1 - age / spanMs);
+    this.#cursor.setAttribute("d", looked ? `M${at.toFixed(1)} 0V${high}` : "");
+    this.#readout.draw(p?.q, history.whole, looked ? ago(age) : "Now");
+    this.#plot.setAttribute("aria-valuenow", String(-Math.round(age / 1000)));
+    this.#plot.setAttribute("aria-valuetext", `${looked ? ago(age) : "Now"}: ${this.#readout.words}`);
+  }
+
+  /** @param {number | undefined} at */
+  #look(at) {
+    this.#looksAt = at;
+    this.#show();
+  }
+
+  /** @param {PointerEvent} e */
+  #point(e) {
+    const history = this.#history;
+    const box = this.#plot.querySelector("svg")?.getBoundingClientRect();
+    if (!history || !box?.width) return;
+    const age = spanMs * (1 - (e.clientX - box.left) / box.width);
+    const off = (/** @type {Point} */ p) => Math.abs(history.age(p, this.#now) - age);
+    const near = history.points.reduce((/** @type {Point | undefined} */ best, p) => (best && off(best) <= off(p) ? best : p), undefined);
+    this.#look(near && off(near) < 10_000 ? near.at : undefined);
+  }
+
+  /** @param {KeyboardEvent} e */
+  #key(e) {
+    const points = this.#history?.points ?? [];
+    const last = points.length - 1;
+    const found = points.findIndex((p) => p.at === this.#looksAt);
+    const i = found < 0 ? last : found;
+    /** @type {Record<string, number>} */
+    const to = { ArrowLeft: i - 1, ArrowDown: i - 1, ArrowRight: i + 1, ArrowUp: i + 1, PageDown: i - 12, PageUp: i + 12, Home: 0, End: last + 1 };
+    if (!(e.key in to) || last < 0) return;
+    e.preventDefault();
+    e.stopPropagation();
+    this.#look(to[e.key] > last ? undefined : points[Math.max(0, to[e.key])].at);
+  }
+}
+
+/** @type {Record<string, string>} */
+const labelWords = { loss: "20 %", delay: "0.4 s", then: "5 min ago" };
+
+/** @param {Point} p */
+function worst(p) {
+  const { r_factor: ours, remote_r_factor: theirs } = p.q;
+  return ours && theirs ? Math.min(ours, theirs) : ours || theirs;
+}
+
+/**
+ * Runs of points as a path.
+ * @param {Point[][]} runs
+ * @param {(p: Point) => number} x
+ * @param {(p: Point) => number} y
+ */
+function drawn(runs, x, y) {
+  return runs.map((run) => {
+    const at = run.map((p) => `${x(p).toFixed(1)} ${y(p).toFixed(1)}`);
+    return `M${at.length > 1 ? at.join("L") : `${at[0]}h.5`}`; // one point alone is a dot
+  }).join("");
+}
+
+/**
+ * Bars that stand on the foot of a panel, each as wide as its time.
+ * @param {Point[]} points
+ * @param {(p: Point) => number} x
+ * @param {{top: number, tall: number}} panel
+ * @param {(p: Point) => number} tall
+ */
+function bars(points, x, panel, tall) {
+  const base = panel.top + panel.tall;
+  const gap = 0.6;
+  return points.map((p, i) => {
+    const t = tall(p);
+    const from = i && p.at - points[i - 1].at < 12_000 ? x(points[i - 1]) : x(p) - (wide * 5000) / spanMs;
+    return t && x(p) > from + gap ? `M${from.toFixed(1)} ${base}v${(-t).toFixed(1)}H${(x(p) - gap).toFixed(1)}V${base}z` : "";
+  }).join("");
+}
+
+/** The line has the colour of the class that it is in. @param {string} id */
+function colours(id) {
+  const stops = bands.flatMap(([name, top, least]) =>
+    [top, least].map((r) => shape("stop", { class: `stop-${name}`, offset: (rise(r) / score.tall).toFixed(3) })));
+  const gradient = { id, gradientUnits: "userSpaceOnUse", x1: 0, x2: 0, y1: score.top, y2: score.top + score.tall };
+  return shape("defs", {}, shape("linearGradient", gradient, ...stops));
+}
+
+/** @param {["good" | "fair" | "poor" | "bad", number, number]} of */
+function band([name, top, least]) {
+  return shape("rect", { class: `band ${name}`, x: 0, width: wide, y: rise(top), height: rise(least) - rise(top) });
+}
+
+/** @param {{top: number, tall: number}} panel */
+function foot({ top, tall }) {
+  return shape("path", { class: "chart-foot", "vector-effect": "non-scaling-stroke", d: `M0 ${top + tall}H${wide}` });
+}
+
+/** What the colours stand for. */
+function key() {
+  const item = (/** @type {string} */ name, /** @type {string} */ words) => make("li", { className: name }, words);
+  return make("ul", { className: "chart-key", "aria-hidden": "true" },
+    item("heard", "heard from them"), item("theirs", "heard by them"), item("lost", "lost"),
+    item("made-up", "made up"), item("late", "delay"), item("buffered", "of it, jitter buffer"));
+}
