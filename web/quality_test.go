@@ -58,7 +58,8 @@ func TestQualityIsDrawnOverTime(t *testing.T) {
 		words = plot + `.getAttribute("aria-valuetext")`
 	)
 	p.Wait(t, line+`.split("L").length >= 40 && `+bars+`.split("z").length > 10`)
-	p.Sees(t, "quality-chart", "4.05, 2.61")
+	p.Sees(t, "quality-chart", "4.05")
+	p.Sees(t, "quality-chart", "2.61")
 	p.Wait(t, words+`.startsWith("Now: good, MOS 4.4, 0.0 % lost")`)
 
 	// It turns bad while we look, in words and not in colour alone, and is said.

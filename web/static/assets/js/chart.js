@@ -82,7 +82,7 @@ export class Chart {
     this.#plot.addEventListener("pointerleave", () => this.#look(undefined));
     this.#plot.addEventListener("keydown", (e) => this.#key(e));
     this.#plot.addEventListener("blur", () => this.#look(undefined));
-    this.element.append(this.#readout.element, this.#plot, key(), this.#table.element);
+    this.element.append(this.#plot, key(), this.#readout.element, this.#table.element);
   }
 
   /**
@@ -92,7 +92,7 @@ export class Chart {
   draw(history, now) {
     this.#history = history;
     this.#now = now;
-    const { points } = history;
+    const points = history.points.filter((p) => history.age(p, now) < spanMs);
     const x = (/** @type {Point} */ p) => wide * (1 - history.age(p, now) / spanMs);
     const path = (/** @type {(q: Point["q"]) => number} */ of) => drawn(unbroken(points, of), x, (p) => rise(of(p.q)));
     this.#heard.setAttribute("d", path((q) => q.r_factor));
@@ -212,6 +212,6 @@ function foot({ top, tall }) {
 function key() {
   const item = (/** @type {string} */ name, /** @type {string} */ words) => make("li", { className: name }, words);
   return make("ul", { className: "chart-key", "aria-hidden": "true" },
-    item("heard", "heard from them"), item("theirs", "heard by them"), item("lost", "lost"),
+    item("heard", "we hear"), item("theirs", "they hear"), item("lost", "lost"),
     item("made-up", "made up"), item("late", "delay"), item("buffered", "of it, jitter buffer"));
 }

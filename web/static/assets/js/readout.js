@@ -22,8 +22,8 @@ export class Readout {
    */
   draw(q, whole, when) {
     const figures = [
-      ["Heard from them", mos(q?.mos ?? whole?.mos)],
-      ["Heard by them", mos(q?.remote_mos ?? whole?.remote_mos)],
+      ["We hear, MOS", mos(q?.mos ?? whole?.mos)],
+      ["They hear, MOS", mos(q?.remote_mos ?? whole?.remote_mos)],
       ["Lost", percent(q?.loss_percent ?? whole?.loss_percent)],
       ["Made up", percent(q?.concealed_percent ?? whole?.concealed_percent)],
       ["Lost towards them", percent(q?.remote_loss_percent ?? whole?.remote_loss_percent)],
@@ -31,7 +31,8 @@ export class Readout {
       ["Delay", ms(q?.delay_ms ?? whole?.delay_ms)],
       ["Jitter buffer", ms(q?.buffer_ms ?? whole?.buffer_ms)],
       ["Round trip", ms(q?.round_trip_ms ?? whole?.round_trip_ms)],
-      ["Whole call, worst", whole?.mos_avg ? `${mos(whole.mos_avg)}, ${mos(whole.mos_min)}` : "–"],
+      ["Whole call", mos(whole?.mos_avg)],
+      ["Worst 5 s", mos(whole?.mos_min)],
     ];
     if (!this.#figures.childElementCount) {
       for (const [name] of figures) this.#figures.append(make("div", {}, make("dt", {}, name), make("dd")));
