@@ -85,7 +85,7 @@ func (s *stretch) wants(read int64) int {
 	if lacks := marginLeast - slack; lacks > 0 {
 		return int((lacks+s.grid-1)/s.grid*s.grid - over)
 	}
-	spare := slack - 2*marginLeast - s.arrivals.spread()/8
+	spare := slack - 2*marginLeast - s.arrivals.spread()/4
 	return -int(over + max(spare, 0)/s.grid*s.grid)
 }
 
