@@ -55,6 +55,15 @@ func (a *arrivals) note(arrived, at, length int64) {
 	a.n++
 }
 
+// move takes note that the source's timeline has been put off by so many ticks.
+func (a *arrivals) move(ticks int64) {
+	for i := range a.n {
+		a.sorted[i] -= ticks
+		a.ring[(a.first+i)%arrivalsMost].late -= ticks
+	}
+	a.last.late -= ticks
+}
+
 // strange reports whether a packet has so little to do with those before it that
 // they say nothing any more.
 func (a *arrivals) strange(late int64) bool {

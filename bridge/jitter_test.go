@@ -19,11 +19,16 @@ type begin struct {
 // first two seconds.
 func hearMixed(t *testing.T, b begin, say func(v *voice)) (pcm []int16) {
 	t.Helper()
+	return hearMixedIn(t, media.PCMU, b, say)
+}
+
+func hearMixedIn(t *testing.T, codec media.Codec, b begin, say func(v *voice)) (pcm []int16) {
+	t.Helper()
 	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
 		w := &wire{}
 		sink := join(t, r, "phone", KindPhone).Listen(w, media.PCMU, 20*time.Millisecond)
 		mute := newVoice(t, join(t, r, "b", KindWHIP), media.PCMU, 0, 160)
-		v := newVoice(t, join(t, r, "a", KindWHIP), media.PCMU, 440, 160)
+		v := bandVoice(t, join(t, r, "a", KindWHIP), codec, 440)
 		v.seq, v.ts = b.seq, b.ts
 		var wg sync.WaitGroup
 		done := make(chan struct{})
@@ -141,6 +146,35 @@ func TestStartValuesAreNotSpecial(t *testing.T) {
 		clean(t, pcm)
 		if s := silence(pcm[1600:]); s > 0 {
 			t.Errorf("%+v: %v of silence", b, s)
+		}
+	}
+}
+
+func TestLossOnTheMixedRoadIsConcealedAndCountedOnce(t *testing.T) {
+	for _, codec := range []media.Codec{media.PCMU, media.G722} {
+		var before, after Hearing
+		hearMixedIn(t, codec, begin{}, func(v *voice) {
+			listener := join(t, v.src.owner.room, "direct too", KindPhone)
+			listener.Listen(&wire{}, media.PCMU, 20*time.Millisecond)
+			v.say(time.Second)
+			before = v.src.Hearing()
+			for i := range 500 {
+				if p := v.next(); i%20 > 0 {
+					v.push(p)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			after = v.src.Hearing()
+		})
+		// Whoever waits for the missing packet waits for the next one too, a little.
+		if c := after.Concealed - before.Concealed; c < 460*time.Millisecond || c > 560*time.Millisecond {
+			t.Errorf("%s: of 10 s that lack 500 ms %v are concealed", codec, c)
+		}
+		if h := after.Heard - before.Heard; h < 9900*time.Millisecond || h > 10100*time.Millisecond {
+			t.Errorf("%s: of 10 s %v are heard", codec, h)
+		}
+		if after.Buffer > 65*time.Millisecond {
+			t.Errorf("%s: sound waits %v", codec, after.Buffer)
 		}
 	}
 }

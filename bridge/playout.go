@@ -57,8 +57,8 @@ func (p *playout) stop() {
 	}
 }
 
-// put stores sound that has arrived now. What was made up by its decoder is of use
-// at its time only; all else is heard, be it late, unless the buffer gets too deep.
+// put stores sound that has arrived now. What stands in for packets is of use at its
+// time only; all else is heard, be it late, unless the buffer gets too deep.
 func (p *playout) put(d *sound, now time.Time) {
 	if n := times(d.rateHz); p.times != n {
 		p.retime(n)
@@ -66,9 +66,9 @@ func (p *playout) put(d *sound, now time.Time) {
 	length, pcm := len(d.pcm)/p.times, d.pcm
 	pos := d.at*int64(p.times) + p.offset
 	switch {
-	case d.origin == concealed && p.open:
+	case d.origin >= concealed && p.open:
 		over := min(max(int(p.write-pos), 0), len(pcm))
-		p.made -= min(p.made, over/p.times) // the decoder has counted it
+		p.made -= min(p.made, over/p.times) // it is counted there, or was a pause
 		pcm, pos = pcm[over:], pos+int64(over)
 		if p.end = d.at + int64(length); len(pcm) == 0 || pos-p.write > playoutMost {
 			return

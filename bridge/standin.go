@@ -241,6 +241,7 @@ func (s *Source) recover(f *fanout, next []byte, at int64, spare, late int) {
 func (s *Source) putOff(at int64, ticks int) int64 {
 	s.clock.move(ticks)
 	s.lull.end += int64(ticks)
+	s.playout.stretch.arrivals.move(int64(ticks))
 	s.lull.debt = max(0, s.lull.debt+ticks)
 	return at + int64(ticks)
 }
