@@ -35,14 +35,17 @@ opus:
 long:
 	$(GO) test -count=1 -timeout 60m -tags long -run 'Soak' ./cmd/roomline
 	./scripts/fuzz 30s
-	$(GO) run ./cmd/roomline bench --calls 50
+	for room in browser trunk phone; do $(GO) run ./cmd/roomline bench --calls 50 --room $$room || exit 1; done
 	$(GO) run ./cmd/roomline bench setup --cps 500 --duration 20s
 
 fuzz:
 	./scripts/fuzz 60s
 
+# Every step of the media road by itself, then its two Opus engines; what they add
+# up to is in docs/cost.md. The whole road: roomline bench, and roomline bench scale.
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./media/rtp ./transcode ./bridge
+	$(GO) test -run '^$$' -bench . -benchmem ./media ./media/rtp ./media/webrtc ./transcode ./bridge
+	$(GO) test -run '^$$' -bench Opus -benchmem -tags libopus,nolibopusfile ./transcode
 
 tools:
 	./scripts/tools
