@@ -13,18 +13,19 @@ const kneeLevel, fullScale = 24576, 32767
 
 // mixBuffer mixes one sink's sound, beat by beat.
 type mixBuffer struct {
-	mu      sync.Mutex // held by the beat while it mixes; taken before Source.mu and Sink.mu
-	sum     [2 * media.FrameSamples]int32
-	frame   [2 * media.FrameSamples]int16
-	samples int                      // of sum and frame in use
-	pcm     [2 * longestPacket]int16 // sound that waits for a full packet
-	n       int
-	packets [4][]int16
-	out     [transcode.MaxPayload]byte
-	encoder transcode.Encoder
-	rateHz  int                 // of encoder
-	up      transcode.Upsampler // of what the gateway plays itself
-	played  [2 * media.FrameSamples]int16
+	mu       sync.Mutex // held by the beat while it mixes; taken before Source.mu and Sink.mu
+	sum      [2 * media.FrameSamples]int32
+	frame    [2 * media.FrameSamples]int16
+	samples  int                      // of sum and frame in use
+	pcm      [2 * longestPacket]int16 // sound that waits for a full packet
+	n        int
+	packets  [4][]int16
+	out      [transcode.MaxPayload]byte
+	encoder  transcode.Encoder
+	steering steering
+	rateHz   int                 // of encoder
+	up       transcode.Upsampler // of what the gateway plays itself
+	played   [2 * media.FrameSamples]int16
 }
 
 // clear begins a mix of 20 ms at a rate.
@@ -81,6 +82,7 @@ func (m *mixBuffer) encode(codec media.Codec, rateHz int, opus transcode.OpusSet
 			m.encoder.Close()
 		}
 		m.encoder, m.rateHz = e, rateHz
+		e.SetLoss(m.steering.told)
 	}
 	n, err := m.encoder.Encode(pcm, m.out[:])
 	return m.out[:n], err

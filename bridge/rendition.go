@@ -29,6 +29,8 @@ type encoding struct {
 	at      int64 // position of pcm[0]
 	out     [transcode.MaxPayload]byte
 	used    time.Time
+
+	steering steering
 }
 
 // push encodes sound once and sends it to every sink that the source drives.
@@ -148,6 +150,7 @@ func (e *encoding) ready(r *rendition) bool {
 		if e.encoder, err = transcode.NewEncoder(r.codec, r.rateHz, r.opus); err != nil {
 			return false
 		}
+		e.encoder.SetLoss(e.steering.told)
 	}
 	return true
 }

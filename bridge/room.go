@@ -215,6 +215,9 @@ func (r *Room) tick(now time.Time, beat uint64) {
 		for _, s := range st.sources {
 			s.tend(now)
 		}
+		for _, k := range st.sinks {
+			k.tend(now)
+		}
 	}
 }
 
@@ -259,29 +262,6 @@ func (s *Source) encoding(key renditionKey) *encoding {
 		s.encodings[key] = e
 	}
 	return e
-}
-
-// tend looks after the encoders once a second: it steers redundancy by the worst
-// loss that a listener reports, and drops what nobody has wanted for a while.
-func (s *Source) tend(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	worst := map[*encoding]float64{}
-	for _, r := range s.fan.Load().renditions {
-		for _, k := range r.sinks {
-			worst[r.state] = max(worst[r.state], k.listener.remoteLoss())
-		}
-	}
-	for key, e := range s.encodings {
-		loss, wanted := worst[e]
-		switch {
-		case wanted && e.encoder != nil:
-			e.encoder.SetLoss(int(loss + 0.5))
-		case !wanted && now.Sub(e.used) > renditionIdle:
-			e.close()
-			delete(s.encodings, key)
-		}
-	}
 }
 
 func (e *encoding) close() {

@@ -43,6 +43,8 @@ func (e *gopusEncoder) setLoss(percent int) error {
 	return e.enc.SetPacketLoss(percent)
 }
 
+func (e *gopusEncoder) setBitrate(bitrate int) error { return e.enc.SetBitrate(bitrate) }
+
 func (e *gopusEncoder) encode(pcm []int16, out []byte) (int, error) {
 	if e.enc.FrameSize() != len(pcm) {
 		if err := e.enc.SetFrameSize(len(pcm)); err != nil {

@@ -39,6 +39,8 @@ func (e *libopusEncoder) setLoss(percent int) error {
 	return firstError(e.enc.SetInBandFEC(percent > 0), e.enc.SetPacketLossPerc(percent))
 }
 
+func (e *libopusEncoder) setBitrate(bitrate int) error { return e.enc.SetBitrate(bitrate) }
+
 func (e *libopusEncoder) encode(pcm []int16, out []byte) (int, error) {
 	return e.enc.Encode(pcm, out)
 }

@@ -55,6 +55,7 @@ type engine struct {
 type engineEncoder interface {
 	configure(s OpusSettings) error // every setting; redundancy is off
 	setLoss(percent int) error      // 0 switches redundancy off
+	setBitrate(bitrate int) error   // of the settings or a little more
 	encode(pcm []int16, out []byte) (int, error)
 	// reset makes a used one as good as a new one, with no trace of what it heard,
 	// or reports that it cannot, and then it is thrown away.

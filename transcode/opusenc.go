@@ -3,6 +3,8 @@ package transcode
 import (
 	"fmt"
 	"sync"
+
+	"github.com/roomline/roomline/media"
 )
 
 // opusEncoder is an Encoder around an engine's state.
@@ -12,6 +14,23 @@ type opusEncoder struct {
 	rateHz int
 	fec    bool // redundancy is wanted when there is loss
 	loss   int
+	rate   int // bit/s, of the settings
+}
+
+// Opus at 16 kHz has redundancy from about 24.5 kbit/s on, 26 at complexity 0: for
+// less it would give up either redundancy or bandwidth. So an encoder that was
+// given the usual 24 gets a little more while packets are lost.
+const (
+	wideBitrate      = 24000
+	redundantBitrate = 26000
+)
+
+// bitrate is what to encode with at a loss in percent.
+func (e *opusEncoder) bitrate(loss int) int {
+	if loss > 0 && e.rateHz == media.WidebandHz && e.rate >= wideBitrate {
+		return max(e.rate, redundantBitrate)
+	}
+	return e.rate
 }
 
 func newOpusEncoder(e *engine, rateHz int, s OpusSettings) (Encoder, error) {
@@ -19,7 +38,7 @@ func newOpusEncoder(e *engine, rateHz int, s OpusSettings) (Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	enc := &opusEncoder{pool: e.encoders.of(rateHz), rateHz: rateHz, fec: s.FEC}
+	enc := &opusEncoder{pool: e.encoders.of(rateHz), rateHz: rateHz, fec: s.FEC, rate: s.Bitrate}
 	state, ok := enc.pool.Get().(engineEncoder)
 	if !ok {
 		if state, err = e.newEncoder(rateHz); err != nil {
@@ -62,7 +81,7 @@ func (e *opusEncoder) SetLoss(percent int) {
 	if e.state == nil || !e.fec || percent == e.loss {
 		return
 	}
-	if e.state.setLoss(percent) == nil {
+	if firstError(e.state.setLoss(percent), e.state.setBitrate(e.bitrate(percent))) == nil {
 		e.loss = percent
 	}
 }

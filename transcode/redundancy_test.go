@@ -63,3 +63,53 @@ func TestRedundancyIsWhatTheEngineSees(t *testing.T) {
 		}
 	}
 }
+
+// At the bitrate that the gateway uses, speech over a line that loses packets at
+// random: how many of the lost ones can be recovered from the next.
+func TestMostLossesAreRecovered(t *testing.T) {
+	for _, rateHz := range []int{8000, 16000} {
+		speech := spokenAt(rateHz)
+		for _, loss := range []int{2, 5, 10, 25} {
+			e := openEncoder(t, media.Opus, rateHz, DefaultOpus())
+			e.SetLoss(loss)
+			packets := encodeAll(t, e, speech, rateHz/50)
+			rng := rand.New(rand.NewPCG(7, uint64(loss)))
+			lost, recovered, bytes := 0, 0, 0
+			for _, p := range packets {
+				bytes += len(p)
+			}
+			for range 50 {
+				for i := range packets[1:] {
+					if rng.IntN(100) < loss {
+						lost++
+						if rng.IntN(100) >= loss && Redundancy(media.Opus, packets[i+1], rateHz) == rateHz/50 {
+							recovered++
+						}
+					}
+				}
+			}
+			share := 100 * recovered / lost
+			t.Logf("%d Hz, %d %% loss: %d %% recovered, %.1f kbit/s", rateHz, loss, share, float64(bytes)*0.4/float64(len(packets)))
+			if share < 60 {
+				t.Errorf("%d Hz, %d %% loss: %d %% of the lost packets can be recovered", rateHz, loss, share)
+			}
+		}
+	}
+}
+
+// spokenAt is the recorded speech at 8 or 16 kHz.
+func spokenAt(rateHz int) []int16 {
+	payload := media.Speech()
+	pcm := make([]int16, len(payload))
+	d, _ := NewDecoder(media.PCMU, 8000)
+	n, _ := d.Decode(payload, pcm)
+	if rateHz == 8000 {
+		return pcm[:n]
+	}
+	var up Upsampler
+	wide := make([]int16, 0, 2*n)
+	for buf := make([]int16, 320); len(pcm) >= 160; pcm = pcm[160:] {
+		wide = append(wide, buf[:up.Process(pcm[:160], buf)]...)
+	}
+	return wide
+}

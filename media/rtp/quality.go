@@ -30,3 +30,11 @@ func (s *Session) Quality() media.Quality {
 	q.Rate()
 	return q
 }
+
+// UnmendedLoss returns the loss in percent of what we send, by the peer's last
+// report; 0 before the first.
+func (s *Session) UnmendedLoss() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.remoteLoss
+}

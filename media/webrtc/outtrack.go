@@ -171,6 +171,17 @@ func (t *OutTrack) reported(ssrc uint32, reports []rtcp.ReceptionReport) {
 	}
 }
 
+// UnmendedLoss returns the loss in percent that in-band redundancy is to make up
+// for: by the other side's last report, 0 before the first and while RED does it.
+func (t *OutTrack) UnmendedLoss() float64 {
+	if t.Redundant() {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sent.loss
+}
+
 // localTrack is how pion sees an OutTrack. Unlike pion's TrackLocalStaticRTP
 // it may send every codec that was negotiated, takes no lock over the write,
 // and copies no packet.
