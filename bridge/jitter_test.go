@@ -179,6 +179,35 @@ func TestLossOnTheMixedRoadIsConcealedAndCountedOnce(t *testing.T) {
 	}
 }
 
+func TestAnnouncedPausesLeaveNothingBehindOnTheMixedRoad(t *testing.T) {
+	for codec, says := range map[media.Codec]media.Packet{
+		media.PCMU: {Codec: media.ComfortNoise, Payload: []byte{60}},
+		media.Opus: {Codec: media.Opus, Payload: []byte{11 << 3}}, // a frame of 20 ms that holds nothing
+	} {
+		var before, after Hearing
+		hearMixedIn(t, codec, begin{}, func(v *voice) {
+			before = v.src.Hearing()
+			for range 8 {
+				says.SequenceNumber, says.Timestamp = v.seq, v.ts
+				v.push(&says)
+				v.seq++
+				time.Sleep(410 * time.Millisecond)
+				v.ts += uint32(410 * codec.ClockRate() / 1000)
+				v.say(600 * time.Millisecond)
+			}
+			v.say(2 * time.Second)
+			after = v.src.Hearing()
+		})
+		t.Logf("%s: %v, %v; concealed %v", codec, before.Buffer, after.Buffer, after.Concealed-before.Concealed)
+		if after.Buffer > before.Buffer+2*time.Millisecond {
+			t.Errorf("%s: sound waits %v before the pauses and %v after them", codec, before.Buffer, after.Buffer)
+		}
+		if c := after.Concealed - before.Concealed; c > 20*time.Millisecond {
+			t.Errorf("%s: %v concealed", codec, c)
+		}
+	}
+}
+
 // clean fails if a voice's tone is heard with a click: a packet left out bends it
 // by 6000 and more, G.711 by 1,024.
 func clean(t *testing.T, pcm []int16) {
