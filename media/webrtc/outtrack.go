@@ -46,6 +46,7 @@ type binding struct {
 	ssrc   uint32
 	types  [media.H264 + 1]int16 // payload type by codec; -1: not negotiated
 	red    int16                 // payload type that wraps Opus; -1: not negotiated
+	first  media.Codec           // that the other side lists
 }
 
 // ID is the track's id, the second half of its msid.
@@ -62,6 +63,17 @@ func (t *OutTrack) Supports(c media.Codec) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.bound != nil && int(c) < len(t.bound.types) && t.bound.types[c] >= 0
+}
+
+// Preferred is the codec that the other side would rather have: the first in its
+// description that we carry. NoCodec before negotiation.
+func (t *OutTrack) Preferred() media.Codec {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bound == nil {
+		return media.NoCodec
+	}
+	return t.bound.first
 }
 
 // WritePacket sends p with the payload type negotiated for p.Codec. It does not allocate.
@@ -207,6 +219,9 @@ func (l localTrack) Bind(ctx pion.TrackLocalContext) (pion.RTPCodecParameters, e
 			continue
 		}
 		b.types[known] = int16(c.PayloadType)
+		if b.first == media.NoCodec && known != media.TelephoneEvent {
+			b.first = known
+		}
 		if known == l.t.codec || primary.MimeType == "" {
 			primary = c
 		}

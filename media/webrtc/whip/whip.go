@@ -34,7 +34,7 @@ type Client struct {
 	once     sync.Once
 }
 
-// Publish opens a WHIP session at endpoint with an Opus track, to be fed by
+// Publish opens a WHIP session at endpoint with a track of sound, to be fed by
 // [Client.WritePacket], and returns when media can flow.
 func Publish(ctx context.Context, endpoint, token string) (*Client, error) {
 	return open(ctx, endpoint, token, nil, func(c *Client) (err error) {
@@ -143,6 +143,9 @@ func (c *Client) do(req *http.Request, want int) (body []byte, location string, 
 	}
 	return body, res.Header.Get("Location"), err
 }
+
+// Codec is what the server would rather have of a published track, once media can flow.
+func (c *Client) Codec() media.Codec { return c.out.Preferred() }
 
 // WritePacket sends one packet of a published track; see [media.Writer].
 func (c *Client) WritePacket(p *media.Packet) error { return c.out.WritePacket(p) }
