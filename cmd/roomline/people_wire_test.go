@@ -18,6 +18,8 @@ import (
 type wire struct {
 	mu    sync.Mutex
 	cut   string                      // local address whose packets are lost
+	every int                         // of so many µ-law packets that go out one is lost; 0: none
+	sent  int
 	heard map[bool]map[uint32]*stream // by direction, then SSRC
 	order map[bool][]uint32
 }
@@ -55,6 +57,13 @@ func (w *wire) lose(address string) {
 	w.cut = address
 }
 
+// thin loses one of every n µ-law packets that go out; 0 for none.
+func (w *wire) thin(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.every = n
+}
+
 // passes notes a packet and says whether it gets through.
 func (w *wire) passes(c *wiredConn, b []byte, out bool) bool {
 	now := time.Now()
@@ -65,6 +74,11 @@ func (w *wire) passes(c *wiredConn, b []byte, out bool) bool {
 	}
 	if len(b) < 12 || b[0]>>6 != 2 || b[1]&0x7f != 0 { // µ-law, RFC 3551
 		return true
+	}
+	if out {
+		if w.sent++; w.every > 0 && w.sent%w.every == 0 {
+			return false
+		}
 	}
 	ssrc := binary.BigEndian.Uint32(b[8:])
 	s := w.heard[out][ssrc]

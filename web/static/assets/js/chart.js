@@ -185,7 +185,7 @@ function bars(points, x, panel, tall) {
   const gap = 0.6;
   return points.map((p, i) => {
     const t = tall(p);
-    const from = i && p.at - points[i - 1].at < 12_000 ? x(points[i - 1]) : x(p) - (wide * 5000) / spanMs;
+    const from = Math.max(0, i && p.at - points[i - 1].at < 12_000 ? x(points[i - 1]) : x(p) - (wide * 5000) / spanMs);
     return t && x(p) > from + gap ? `M${from.toFixed(1)} ${base}v${(-t).toFixed(1)}H${(x(p) - gap).toFixed(1)}V${base}z` : "";
   }).join("");
 }
