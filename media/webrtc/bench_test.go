@@ -34,7 +34,7 @@ func boundTrack() *OutTrack {
 	for i := range b.types {
 		b.types[i] = int16(100 + i)
 	}
-	return &OutTrack{kind: Audio, codec: media.Opus, bound: b}
+	return &OutTrack{peer: &Peer{}, kind: Audio, codec: media.Opus, bound: b}
 }
 
 // Our own share of sending one packet.

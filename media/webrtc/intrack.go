@@ -83,7 +83,7 @@ func (p *Peer) trackFound(remote *pion.TrackRemote, receiver *pion.RTPReceiver) 
 	p.ins[t] = struct{}{}
 	p.mu.Unlock()
 	defer p.trackEnded(t)
-	p.spawn("sender reports", t.reportLoop)
+	t.stream.owner.Store(t)
 	if p.cfg.OnTrack != nil {
 		p.cfg.OnTrack(t)
 	}
@@ -179,28 +179,6 @@ func (t *InTrack) read(raw []byte, codec media.Codec, now time.Time) {
 		t.mu.Lock()
 		t.received.discarded++
 		t.mu.Unlock()
-	}
-}
-
-// reportLoop reads the sender reports of one remote stream.
-func (t *InTrack) reportLoop() {
-	buf := make([]byte, maxPacket)
-	for {
-		n, _, err := t.receiver.Read(buf)
-		if err != nil {
-			return
-		}
-		packets, err := rtcp.Unmarshal(buf[:n])
-		if err != nil {
-			continue
-		}
-		for _, p := range packets {
-			if sr, ok := p.(*rtcp.SenderReport); ok && sr.SSRC == uint32(t.remote.SSRC()) {
-				t.mu.Lock()
-				t.received.senderReport(sr.NTPTime, time.Now())
-				t.mu.Unlock()
-			}
-		}
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 //
 //	busy ─ RemoveTrack ─→ leaving ─ CreateOffer ─→ offered ─ AcceptAnswer ─→ free ─ AddTrack ─→ busy
 type line struct {
-	peer        *Peer
 	transceiver *pion.RTPTransceiver
 	sender      *pion.RTPSender
 	kind        Kind
@@ -44,7 +43,7 @@ func (p *Peer) AddTrack(kind Kind, codec media.Codec, trackID, streamID string) 
 	if p.closed {
 		return nil, ErrClosed
 	}
-	t := &OutTrack{id: trackID, streamID: streamID, kind: kind, codec: codec}
+	t := &OutTrack{peer: p, id: trackID, streamID: streamID, kind: kind, codec: codec}
 	for _, l := range p.lines {
 		if l.use == lineFree && l.kind == kind {
 			return t, p.reuseLocked(l, t)
@@ -54,14 +53,13 @@ func (p *Peer) AddTrack(kind Kind, codec media.Codec, trackID, streamID string) 
 }
 
 func (p *Peer) addLineLocked(t *OutTrack) error {
-	l := &line{peer: p, kind: t.kind}
-	t.line = l
 	tr, err := p.pc.AddTransceiverFromTrack(localTrack{t}, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionSendonly})
 	if err != nil {
 		return fmt.Errorf("add %s track %q: %w", t.kind, t.id, err)
 	}
-	l.transceiver, l.sender = tr, tr.Sender()
+	l := &line{transceiver: tr, sender: tr.Sender(), kind: t.kind}
 	l.track.Store(t)
+	t.line = l
 	p.lines = append(p.lines, l)
 	p.readFeedbackLocked(l)
 	return nil
@@ -101,8 +99,12 @@ func (p *Peer) renewSenderLocked(l *line, track localTrack) error {
 	return nil
 }
 
-// readFeedbackLocked starts the loop that ends with the line's sender.
+// readFeedbackLocked starts the loop that ends with the line's sender. Sound needs
+// none: see [control].
 func (p *Peer) readFeedbackLocked(l *line) {
+	if l.kind == Audio {
+		return
+	}
 	sender := l.sender
 	p.loops.Add(1)
 	go func() {
@@ -142,7 +144,8 @@ func (p *Peer) moveLines(from, to lineUse) {
 	}
 }
 
-// feedbackLoop reads what the other side reports about one of our streams.
+// feedbackLoop reads what the other side reports about one of our streams, by way
+// of the interceptors, which send again what was lost.
 func (p *Peer) feedbackLoop(l *line, sender *pion.RTPSender) {
 	buf := make([]byte, maxPacket)
 	for {

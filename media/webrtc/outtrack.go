@@ -15,6 +15,7 @@ import (
 // OutTrack is one stream to the other side; a media.Writer whose SSRC never
 // changes. Packets written before it is negotiated or after its removal are dropped silently.
 type OutTrack struct {
+	peer         *Peer
 	id, streamID string
 	kind         Kind
 	codec        media.Codec
@@ -42,7 +43,6 @@ var _ media.Writer = (*OutTrack)(nil)
 // binding is what negotiation made of the track.
 type binding struct {
 	stream pion.TrackLocalWriter
-	short  *shortcut // nil for pictures
 	ssrc   uint32
 	types  [media.H264 + 1]int16 // payload type by codec; -1: not negotiated
 	red    int16                 // payload type that wraps Opus; -1: not negotiated
@@ -83,11 +83,11 @@ func (t *OutTrack) WritePacket(p *media.Packet) error {
 	if b == nil {
 		return nil
 	}
-	if !t.pion.due(now) && t.sendShort(b.short, payload) {
+	if !t.pion.due(now) && t.sendShort(payload) {
 		return nil
 	}
 	err := t.sendLong(b.stream, payload, now)
-	if err != nil && !t.pion.last.IsZero() && t.sendShort(b.short, payload) {
+	if err != nil && !t.pion.last.IsZero() && t.sendShort(payload) {
 		return nil // while ICE restarts, pion sends nothing
 	}
 	return err
@@ -131,6 +131,9 @@ func (t *OutTrack) Splice() {
 func (t *OutTrack) detach() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.bound != nil {
+		t.peer.streams.sendNoMore(t.bound.ssrc, t)
+	}
 	t.bound = nil
 }
 
@@ -205,9 +208,6 @@ var _ pion.TrackLocal = localTrack{}
 // of our codecs: such a track is silent, and must not spoil the negotiation of others.
 func (l localTrack) Bind(ctx pion.TrackLocalContext) (pion.RTPCodecParameters, error) {
 	b := &binding{stream: ctx.WriteStream(), ssrc: uint32(ctx.SSRC())}
-	if l.t.kind == Audio {
-		b.short = &l.t.line.peer.shortcut
-	}
 	for i := range b.types {
 		b.types[i] = -1
 	}
@@ -229,6 +229,7 @@ func (l localTrack) Bind(ctx pion.TrackLocalContext) (pion.RTPCodecParameters, e
 	if primary.MimeType == "" {
 		return primary, pion.ErrUnsupportedCodec
 	}
+	l.t.peer.streams.send(b.ssrc, l.t)
 	l.t.mu.Lock()
 	defer l.t.mu.Unlock()
 	l.t.bound = b

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	pion "github.com/pion/webrtc/v4"
 )
@@ -34,6 +35,7 @@ type Peer struct {
 	early           []Candidate // remote candidates that came before the description
 	described       bool        // a remote description is set
 	maxPlaybackRate int
+	reports         *time.Timer
 
 	stateMu sync.Mutex // held while OnState runs, so that states arrive in order
 	state   State
@@ -50,7 +52,9 @@ func newPeer(e *Engine, pc *pion.PeerConnection, in *streams, cfg PeerConfig) *P
 	pc.OnTrack(func(t *pion.TrackRemote, r *pion.RTPReceiver) { p.run("track", func() { p.trackFound(t, r) }) })
 	pc.OnDataChannel(func(d *pion.DataChannel) { p.run("data", func() { p.adoptData(d) }) })
 	p.prepareShortcut()
-	p.spawn("reports", p.reportLoop)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reports = time.AfterFunc(reportInterval, func() { p.run("reports", p.reportDue) })
 	return p
 }
 
@@ -80,18 +84,6 @@ func (p *Peer) run(what string, f func()) {
 	defer p.loops.Done()
 	defer p.recovered(what)
 	f()
-}
-
-// spawn is run in a goroutine of our own.
-func (p *Peer) spawn(what string, f func()) {
-	if !p.enter() {
-		return
-	}
-	go func() {
-		defer p.loops.Done()
-		defer p.recovered(what)
-		f()
-	}()
 }
 
 func (p *Peer) recovered(what string) {
@@ -146,6 +138,7 @@ func (p *Peer) Close() error {
 	}
 	p.closed = true
 	lines := p.lines
+	p.reports.Stop()
 	p.mu.Unlock()
 
 	close(p.stop)

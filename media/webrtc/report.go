@@ -12,19 +12,15 @@ import (
 // second; 2 s gives a round trip soon enough and costs one packet.
 const reportInterval = 2 * time.Second
 
-// reportLoop sends reports while the Peer is connected.
-func (p *Peer) reportLoop() {
-	ticker := time.NewTicker(reportInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-p.stop:
-			return
-		case now := <-ticker.C:
-			if p.State() == Connected {
-				p.report(now)
-			}
-		}
+// reportDue sends reports if the Peer is connected, and sees to the next.
+func (p *Peer) reportDue() {
+	if p.State() == Connected {
+		p.report(time.Now())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.reports.Reset(reportInterval)
 	}
 }
 

@@ -17,11 +17,11 @@ func (t *OutTrack) sendLong(stream pion.TrackLocalWriter, payload []byte, now ti
 }
 
 // sendShort sends by the short road, if it is open.
-func (t *OutTrack) sendShort(road *shortcut, payload []byte) bool {
-	if road == nil || len(payload) > maxPacket-rtpHeader-tagRoom {
+func (t *OutTrack) sendShort(payload []byte) bool {
+	if t.kind != Audio || len(payload) > maxPacket-rtpHeader-tagRoom {
 		return false
 	}
-	k, to := road.ready()
+	k, to := t.peer.shortcut.ready()
 	if k == nil {
 		return false
 	}
@@ -37,6 +37,6 @@ func (t *OutTrack) sendShort(road *shortcut, payload []byte) bool {
 	}
 	t.numbers.saw(i)
 	t.short++
-	_, _ = road.socket.WriteToAddrPort(b, to) // lost, as on any network
+	_, _ = t.peer.shortcut.socket.WriteToAddrPort(b, to) // lost, as on any network
 	return true
 }

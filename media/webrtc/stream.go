@@ -18,17 +18,18 @@ const (
 	rtcpQueue = 100 * 1000
 )
 
-// streams are a Peer's incoming RTP streams by SSRC, as pion's buffers. Its lock
+// streams are a Peer's streams by SSRC: the incoming ones as pion's buffers. Its lock
 // is taken inside pion's locks, and none is taken inside it.
 type streams struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
 	bySSRC map[uint32]*stream
+	outs   map[uint32]*OutTrack
 }
 
 func newStreams(log *slog.Logger) *streams {
-	return &streams{log: log, bySSRC: make(map[uint32]*stream)}
+	return &streams{log: log, bySSRC: make(map[uint32]*stream), outs: make(map[uint32]*OutTrack)}
 }
 
 // buffer is pion's BufferFactory.
@@ -36,7 +37,7 @@ func (ss *streams) buffer(kind packetio.BufferPacketType, ssrc uint32) io.ReadWr
 	queue := packetio.NewBuffer()
 	if kind != packetio.RTPBufferPacket {
 		queue.SetLimitSize(rtcpQueue)
-		return queue
+		return &control{queue, ss, ssrc}
 	}
 	queue.SetLimitSize(rtpQueue)
 	s := &stream{queue: queue, log: ss.log}
@@ -52,6 +53,31 @@ func (ss *streams) find(ssrc uint32) *stream {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	return ss.bySSRC[ssrc]
+}
+
+// send notes which track has an outgoing stream.
+func (ss *streams) send(ssrc uint32, t *OutTrack) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.outs[ssrc] = t
+}
+
+func (ss *streams) sendNoMore(ssrc uint32, t *OutTrack) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.outs[ssrc] == t {
+		delete(ss.outs, ssrc)
+	}
+}
+
+// tracks are those of a stream, in or out; nil if there is none.
+func (ss *streams) tracks(ssrc uint32) (*InTrack, *OutTrack) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if s := ss.bySSRC[ssrc]; s != nil {
+		return s.owner.Load(), ss.outs[ssrc]
+	}
+	return nil, ss.outs[ssrc]
 }
 
 func (ss *streams) forget(ssrc uint32, s *stream) {
@@ -72,6 +98,7 @@ type stream struct {
 	log    *slog.Logger
 	forget func()
 	closed atomic.Bool
+	owner  atomic.Pointer[InTrack] // nil before pion has announced the track
 
 	mu     sync.Mutex // held while the track takes a packet
 	track  *InTrack   // nil: everything is queued

@@ -6,10 +6,13 @@
 // It does not know rooms, tokens or signalling: SDP and candidates are handed
 // in and out as text.
 //
-// Goroutines of ours, per Peer: one that reports (RTCP), and per track one that
-// reads packets (inbound) and one that reads RTCP. Sound, but for its first
-// packets, is handled in the goroutine in which pion decrypts it. [Peer.Close]
-// returns after all of them have ended. pion runs more; they end with the Peer too.
+// Sound takes a short road past pion (shortcut.go): it is handled in the goroutine
+// that reads the port, and sent by the one that writes it.
+//
+// Goroutines of ours: one per outgoing track of pictures, which reads RTCP. Of
+// pion's, one per incoming track runs our code. Reports are sent by timers.
+// [Peer.Close] returns after all of them have ended. pion runs more; they end with
+// the Peer too.
 package webrtc
 
 import (
