@@ -60,7 +60,7 @@ func TestQualityIsDrawnOverTime(t *testing.T) {
 	p.Wait(t, line+`.split("L").length >= 40 && `+bars+`.split("z").length > 10`)
 	p.Sees(t, "quality-chart", "4.05")
 	p.Sees(t, "quality-chart", "2.61")
-	p.Wait(t, words+`.startsWith("Now: good, MOS 4.4, 0.0 % lost")`)
+	p.Wait(t, words+`.startsWith("now: good, MOS 4.4, 0.0 % lost")`)
 
 	// It turns bad while we look, in words and not in colour alone, and is said.
 	s.present(t, dana("dispatcher"), phone(moment(0, 1)))
@@ -69,14 +69,14 @@ func TestQualityIsDrawnOverTime(t *testing.T) {
 	p.Sees(t, "quality", "bad 2.4")
 	p.Sees(t, "quality-chart", "25.0 %")
 	p.Sees(t, "quality-chart", "100 ms")
-	p.Wait(t, words+`.startsWith("Now: bad, MOS 2.4, 25.0 % lost, 12.5 % made up, 205 ms delay")`)
+	p.Wait(t, words+`.startsWith("now: bad, MOS 2.4, 25.0 % lost, 12.5 % made up, 205 ms delay")`)
 	p.Wait(t, `document.querySelector('[data-test="announcer"]').textContent.includes("Call quality turned bad: +15551230000")`)
 
 	// The keyboard looks into the past, and comes back.
 	p.Do(t, chromedp.Focus(chromedp.CSS(`[data-id="ph1"] [data-test="quality-plot"]`)), chromedp.KeyEvent(kb.ArrowLeft))
 	p.Wait(t, words+`.includes("ago: good")`)
 	p.Run(t, plot+`.blur()`)
-	p.Wait(t, words+`.startsWith("Now: bad")`)
+	p.Wait(t, words+`.startsWith("now: bad")`)
 
 	p.Do(t, chromedp.Click(chromedp.CSS(`[data-id="ph1"] [data-test="quality-table"] summary`)))
 	p.Wait(t, `document.querySelectorAll('[data-id="ph1"] [data-test="quality-table"] tbody tr').length > 40`)

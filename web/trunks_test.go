@@ -34,7 +34,10 @@ func (g *gateway) serveTrunks() {
 		message{"name": "pbx", "registration": "failed", "register_error": "403: your address is not allowed there"})
 	answer("GET /v1/calls",
 		message{"id": "call_1", "state": "ended", "from": "+15551230001", "to": "+15551230002", "trunk": "carrier", "created_at": "2026-03-02T09:00:00Z",
-			"cause": "busy", "reason": "486 Busy Here", "verstat": "TN-Validation-Passed-A"})
+			"cause": "busy", "reason": "486 Busy Here", "verstat": "TN-Validation-Passed-A", "quality": message{"mos": 3.4, "mos_avg": 3.9}})
+	g.mux.HandleFunc("GET /v1/calls/call_1/quality", func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(message{"call_id": "call_1", "quality": message{"mos": 3.4, "mos_avg": 3.9, "mos_min": 2.5}, "items": badMinute(50)})
+	})
 	answer("GET /v1/refused",
 		message{"time": "2026-03-02T09:00:00Z", "source": "203.0.113.9:5060", "from": "100", "to": "9011442012345678", "sip_code": 403,
 			"reason": "the source is not trusted", "sip_call_id": "abc"})
@@ -102,6 +105,9 @@ func TestTheLadderShowsACall(t *testing.T) {
 	p.Do(t, chromedp.SetValue(chromium.At("key"), "secret"))
 	p.Click(t, "open")
 	p.Sees(t, "ladder", "INVITE with SDP")
+	p.Sees(t, "call", "sound fair, MOS 3.9")
+	p.Sees(t, "sound", "2.50")
+	p.Wait(t, `document.querySelector('[data-test="sound"] .chart-line').getAttribute("d").split("L").length === 50`)
 	if n := chromium.Evaluate[int](t, p, `document.querySelectorAll('[data-test="rung"]').length`); n != 8 {
 		t.Errorf("%d rungs, want 8", n)
 	}
@@ -129,5 +135,8 @@ func TestTheLadderShowsACall(t *testing.T) {
 	p.Do(t, chromedp.SetValue(chromium.At("key"), "secret"))
 	p.Click(t, "open")
 	p.Sees(t, "ladder", "INVITE with SDP")
+	p.Sees(t, "sound", "We hear")
 	judge(t, p, "ladder")
+	p.Run(t, `document.getElementById("sound").scrollIntoView()`)
+	p.Picture(t, "sound-of-a-call.png")
 }

@@ -40,13 +40,26 @@ export class Spark {
     const recent = history.points.filter((p) => history.age(p, now) < 60_000);
     const x = (/** @type {Point} */ p) => 48 * (1 - history.age(p, now) / 60_000);
     const y = (/** @type {Point} */ p) => 1 + 14 * (rise(worst(p)) / score.tall);
-    this.#line.setAttribute("d", drawn(unbroken(recent, (q) => q.r_factor || q.remote_r_factor), x, y));
+    this.#line.setAttribute("d", drawn(unbroken(recent, history.stride, (q) => q.r_factor || q.remote_r_factor), x, y));
   }
 }
 
+/**
+ * What a chart shows.
+ * @typedef {object} Scope
+ * @property {number} span ms
+ * @property {string} words after "Call quality of somebody"
+ * @property {string} from where it begins
+ * @property {string} until where it ends
+ * @property {(p: Point, age: number) => string} when names a point
+ */
+
+/** @type {Scope} */
+const lately = { span: spanMs, words: "over the last five minutes", from: "5 min ago", until: "now", when: (_, age) => ago(age) };
+
 let charts = 0;
 
-/** The graph of the last five minutes, with the figures of a moment. */
+/** The graph of some minutes, with the figures of a moment. */
 export class Chart {
   #heard = shape("path", { class: "chart-line", "vector-effect": "non-scaling-stroke" });
   #theirs = shape("path", { class: "chart-line theirs", "vector-effect": "non-scaling-stroke" });
@@ -57,7 +70,7 @@ export class Chart {
   #cursor = shape("path", { class: "chart-cursor", "vector-effect": "non-scaling-stroke" });
   #plot = make("div", {
     className: "chart-plot", role: "slider", tabIndex: 0, "data-test": "quality-plot",
-    "aria-valuemin": "-300", "aria-valuemax": "0",
+    "aria-valuemax": "0",
   });
   #readout = new Readout();
   #table = new Table();
@@ -66,17 +79,22 @@ export class Chart {
   #now = 0;
   /** @type {number | undefined} */ #looksAt; // time of the point under the cursor; undefined: now
 
-  /** @param {string} name whose sound it is */
-  constructor(name) {
+  /**
+   * @param {string} name whose sound it is
+   * @param {Scope} [scope]
+   */
+  constructor(name, scope = lately) {
+    this.scope = scope;
     const paint = `class-colours-${++charts}`;
     for (const line of [this.#heard, this.#theirs]) line.setAttribute("stroke", `url(#${paint})`);
     const picture = shape("svg", { viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" },
       colours(paint), ...bands.map(band), foot(loss), foot(delay),
       this.#loss, this.#madeUp, this.#buffer, this.#delay, this.#theirs, this.#heard, this.#cursor);
-    const labels = ["good", "fair", "poor", "bad", "loss", "delay", "then", "now"].map((which) =>
-      make("span", { className: `chart-label ${which}`, "aria-hidden": "true" }, labelWords[which] ?? which));
+    const labels = Object.entries({ ...labelWords, then: scope.from, now: scope.until }).map(([which, text]) =>
+      make("span", { className: `chart-label ${which}`, "aria-hidden": "true" }, text));
     this.#plot.append(picture, ...labels);
-    this.#plot.setAttribute("aria-label", `Call quality of ${name} over the last five minutes`);
+    this.#plot.setAttribute("aria-label", `Call quality of ${name} ${scope.words}`);
+    this.#plot.setAttribute("aria-valuemin", String(-Math.round(scope.span / 1000)));
     this.#plot.addEventListener("pointermove", (e) => this.#point(e));
     this.#plot.addEventListener("pointerdown", (e) => this.#point(e));
     this.#plot.addEventListener("pointerleave", () => this.#look(undefined));
@@ -92,17 +110,21 @@ export class Chart {
   draw(history, now) {
     this.#history = history;
     this.#now = now;
-    const points = history.points.filter((p) => history.age(p, now) < spanMs);
-    const x = (/** @type {Point} */ p) => wide * (1 - history.age(p, now) / spanMs);
-    const path = (/** @type {(q: Point["q"]) => number} */ of) => drawn(unbroken(points, of), x, (p) => rise(of(p.q)));
+    const { span } = this.scope;
+    const stride = history.stride;
+    const points = history.points.filter((p) => history.age(p, now) < span);
+    const x = (/** @type {Point} */ p) => wide * (1 - history.age(p, now) / span);
+    const path = (/** @type {(q: Point["q"]) => number} */ of) => drawn(unbroken(points, stride, of), x, (p) => rise(of(p.q)));
     this.#heard.setAttribute("d", path((q) => q.r_factor));
     this.#theirs.setAttribute("d", path((q) => q.remote_r_factor));
-    this.#loss.setAttribute("d", bars(points, x, loss, (p) => lossTall(Math.max(p.q.loss_percent, p.q.concealed_percent))));
-    this.#madeUp.setAttribute("d", bars(points, x, loss, (p) => lossTall(p.q.concealed_percent)));
-    this.#buffer.setAttribute("d", bars(points, x, delay, (p) => delayTall(p.q.buffer_ms)));
-    this.#delay.setAttribute("d", drawn(unbroken(points, (q) => q.delay_ms), x, (p) => delay.top + delay.tall - delayTall(p.q.delay_ms)));
+    const bars = (/** @type {Panel} */ panel, /** @type {(p: Point) => number} */ tall) =>
+      points.map((p, i) => bar(x(p), i && p.at - points[i - 1].at < 2.4 * stride ? x(points[i - 1]) : x(p) - (wide * stride) / span, panel, tall(p))).join("");
+    this.#loss.setAttribute("d", bars(loss, (p) => lossTall(Math.max(p.q.loss_percent, p.q.concealed_percent))));
+    this.#madeUp.setAttribute("d", bars(loss, (p) => lossTall(p.q.concealed_percent)));
+    this.#buffer.setAttribute("d", bars(delay, (p) => delayTall(p.q.buffer_ms)));
+    this.#delay.setAttribute("d", drawn(unbroken(points, stride, (q) => q.delay_ms), x, (p) => delay.top + delay.tall - delayTall(p.q.delay_ms)));
     this.#show();
-    this.#table.draw(points, (p) => history.age(p, now));
+    this.#table.draw(points, (p) => this.scope.when(p, history.age(p, now)));
   }
 
   /** Writes the figures of the moment that is looked at. */
@@ -112,11 +134,12 @@ export class Chart {
     const looked = history.points.find((p) => p.at === this.#looksAt);
     const p = looked ?? history.newest(this.#now);
     const age = looked ? history.age(looked, this.#now) : 0;
-    const at = wide * (1 - age / spanMs);
+    const at = wide * (1 - age / this.scope.span);
+    const when = looked ? this.scope.when(looked, age) : this.scope.until;
     this.#cursor.setAttribute("d", looked ? `M${at.toFixed(1)} 0V${high}` : "");
-    this.#readout.draw(p?.q, history.whole, looked ? ago(age) : "Now");
+    this.#readout.draw(p?.q, history.whole, when);
     this.#plot.setAttribute("aria-valuenow", String(-Math.round(age / 1000)));
-    this.#plot.setAttribute("aria-valuetext", `${looked ? ago(age) : "Now"}: ${this.#readout.words}`);
+    this.#plot.setAttribute("aria-valuetext", `${when}: ${this.#readout.words}`);
   }
 
   /** @param {number | undefined} at */
@@ -130,10 +153,10 @@ export class Chart {
     const history = this.#history;
     const box = this.#plot.querySelector("svg")?.getBoundingClientRect();
     if (!history || !box?.width) return;
-    const age = spanMs * (1 - (e.clientX - box.left) / box.width);
+    const age = this.scope.span * (1 - (e.clientX - box.left) / box.width);
     const off = (/** @type {Point} */ p) => Math.abs(history.age(p, this.#now) - age);
     const near = history.points.reduce((/** @type {Point | undefined} */ best, p) => (best && off(best) <= off(p) ? best : p), undefined);
-    this.#look(near && off(near) < 10_000 ? near.at : undefined);
+    this.#look(near && off(near) < 2 * history.stride ? near.at : undefined);
   }
 
   /** @param {KeyboardEvent} e */
@@ -151,8 +174,7 @@ export class Chart {
   }
 }
 
-/** @type {Record<string, string>} */
-const labelWords = { loss: "20 %", delay: "0.4 s", then: "5 min ago" };
+const labelWords = { good: "good", fair: "fair", poor: "poor", bad: "bad", loss: "20 %", delay: "0.4 s" };
 
 /** @param {Point} p */
 function worst(p) {
@@ -173,21 +195,20 @@ function drawn(runs, x, y) {
   }).join("");
 }
 
+/** @typedef {{top: number, tall: number}} Panel */
+
 /**
- * Bars that stand on the foot of a panel, each as wide as its time.
- * @param {Point[]} points
- * @param {(p: Point) => number} x
- * @param {{top: number, tall: number}} panel
- * @param {(p: Point) => number} tall
+ * A bar that stands on the foot of a panel, as wide as its time.
+ * @param {number} end
+ * @param {number} begin
+ * @param {Panel} panel
+ * @param {number} tall
  */
-function bars(points, x, panel, tall) {
+function bar(end, begin, panel, tall) {
   const base = panel.top + panel.tall;
   const gap = 0.6;
-  return points.map((p, i) => {
-    const t = tall(p);
-    const from = Math.max(0, i && p.at - points[i - 1].at < 12_000 ? x(points[i - 1]) : x(p) - (wide * 5000) / spanMs);
-    return t && x(p) > from + gap ? `M${from.toFixed(1)} ${base}v${(-t).toFixed(1)}H${(x(p) - gap).toFixed(1)}V${base}z` : "";
-  }).join("");
+  const from = Math.max(0, begin);
+  return tall && end > from + gap ? `M${from.toFixed(1)} ${base}v${(-tall).toFixed(1)}H${(end - gap).toFixed(1)}V${base}z` : "";
 }
 
 /** The line has the colour of the class that it is in. @param {string} id */
@@ -203,7 +224,7 @@ function band([name, top, least]) {
   return shape("rect", { class: `band ${name}`, x: 0, width: wide, y: rise(top), height: rise(least) - rise(top) });
 }
 
-/** @param {{top: number, tall: number}} panel */
+/** @param {Panel} panel */
 function foot({ top, tall }) {
   return shape("path", { class: "chart-foot", "vector-effect": "non-scaling-stroke", d: `M0 ${top + tall}H${wide}` });
 }

@@ -15,6 +15,11 @@ export class History {
   /** @type {QualityPoint[] | undefined} */ #past;
   #skew = Infinity; // our clock less the gateway's, with the shortest way that was seen
 
+  /** @param {number} [span] how much is kept, in ms */
+  constructor(span = spanMs) {
+    this.span = span;
+  }
+
   /**
    * Takes what happened before we came, or while we were away.
    * @param {QualityPoint[] | undefined} past oldest first; the same one again changes nothing
@@ -51,7 +56,13 @@ export class History {
     if (!(at > (last?.at ?? -Infinity))) return;
     this.#skew = Math.min(this.#skew, now - at);
     this.points.push({ at, q });
-    while (this.points[0].at < at - spanMs) this.points.shift();
+    while (this.points[0].at < at - this.span) this.points.shift();
+  }
+
+  /** The time of one point, in ms. */
+  get stride() {
+    const steps = this.points.slice(1).map((p, i) => p.at - this.points[i].at);
+    return Math.max(5000, Math.min(...steps, 60_000));
   }
 
   /**
@@ -96,15 +107,16 @@ const worse = (a, b) => (a && b ? Math.min(a, b) : a || b || 0);
 /**
  * Points in runs without a gap, and without those that a figure is not known of.
  * @param {Point[]} points
+ * @param {number} stride
  * @param {(q: QualityPoint) => number} figure
  */
-export function unbroken(points, figure) {
+export function unbroken(points, stride, figure) {
   /** @type {Point[][]} */
   const runs = [];
   let last = -Infinity;
   for (const p of points) {
     if (!figure(p.q)) continue;
-    if (p.at - last > 12_000) runs.push([]);
+    if (p.at - last > 2.4 * stride) runs.push([]);
     runs[runs.length - 1].push(p);
     last = p.at;
   }

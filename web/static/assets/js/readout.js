@@ -3,14 +3,14 @@
 /** @import { Quality, QualityPoint } from "./types.js" */
 /** @import { Point } from "./quality.js" */
 import { make, setText } from "./dom.js";
-import { ago, satisfaction } from "./words.js";
+import { satisfaction } from "./words.js";
 
 const percent = (/** @type {number | undefined} */ v) => (v === undefined ? "–" : `${v.toFixed(1)} %`);
 const ms = (/** @type {number | undefined} */ v) => (v === undefined ? "–" : `${v.toFixed(v < 10 ? 1 : 0)} ms`);
 const mos = (/** @type {number | undefined} */ v) => (v ? v.toFixed(2) : "–");
 
 export class Readout {
-  #when = make("p", { className: "when", "data-test": "quality-when" }, "Now");
+  #when = make("p", { className: "when", "data-test": "quality-when" });
   #figures = make("dl", { className: "figures" });
   element = make("div", { className: "readout" }, this.#when, this.#figures);
   words = "";
@@ -60,14 +60,14 @@ export class Table {
 
   /**
    * @param {Point[]} points
-   * @param {(p: Point) => number} age
+   * @param {(p: Point) => string} when
    */
-  draw(points, age) {
+  draw(points, when) {
     const newest = points[points.length - 1]?.at ?? 0;
     if (!this.element.open || newest === this.#shown) return;
     this.#shown = newest;
     this.#rows.replaceChildren(...points.toReversed().map((p) => make("tr", {},
-      make("th", { scope: "row" }, ago(age(p))),
+      make("th", { scope: "row" }, when(p)),
       ...[mos(p.q.mos), mos(p.q.remote_mos), percent(p.q.loss_percent), percent(p.q.concealed_percent), ms(p.q.delay_ms), ms(p.q.buffer_ms)]
         .map((text) => make("td", {}, text)))));
   }

@@ -1,11 +1,13 @@
 // The page of trunks and calls: how trunks stand and what is wrong with one,
 // and the SIP messages of a call as a ladder.
 
-/** @import { Call, Refused, Trace, TrunkState, TrunkStep } from "./types.js" */
+/** @import { Call, CallQuality, Refused, Trace, TrunkState, TrunkStep } from "./types.js" */
 import { api, follow, save, useKey } from "./api.js";
+import { Chart } from "./chart.js";
 import { find, make, setText } from "./dom.js";
 import { draw } from "./ladder.js";
-import { clock } from "./words.js";
+import { History } from "./quality.js";
+import { clock, duration, satisfaction } from "./words.js";
 
 const refreshEveryMs = 5000;
 
@@ -17,7 +19,7 @@ find("key-form", HTMLFormElement).onsubmit = async (event) => {
   find("opened", HTMLElement).hidden = false;
   setInterval(() => !document.hidden && refresh(), refreshEveryMs);
   const call = location.pathname.match(/^\/calls\/([^/]+)$/)?.[1];
-  if (call) show(`/v1/calls/${call}/trace`, `call ${call}`);
+  if (call) showCall(call);
 };
 
 /** Reads everything anew; false when that failed. */
@@ -103,9 +105,40 @@ function callLine(c) {
   const how = c.state === "ended" ? [c.cause, c.reason].filter(Boolean).join(": ") : c.state;
   return make("li", { "data-test": "call" },
     make("strong", {}, `${c.from || "anonymous"} → ${c.to}`),
-    make("span", {}, [clock(c.created_at), c.trunk, c.verstat, how].filter(Boolean).join(" · ")),
+    make("span", {}, [clock(c.created_at), c.trunk, c.verstat, how, sound(c)].filter(Boolean).join(" · ")),
     make("button", { type: "button", "aria-label": `Messages of the call from ${c.from || "anonymous"} to ${c.to} at ${clock(c.created_at)}`,
-      click: () => show(`/v1/calls/${c.id}/trace`, `call ${c.id}`) }, "Messages"));
+      click: () => showCall(c.id) }, "Messages"));
+}
+
+/** @param {Call} c */
+function sound(c) {
+  const mos = c.quality?.mos_avg || c.quality?.mos;
+  return mos ? `sound ${satisfaction(mos).word}, MOS ${mos.toFixed(1)}` : "";
+}
+
+/** @param {string} id */
+async function showCall(id) {
+  await show(`/v1/calls/${id}/trace`, `call ${id}`);
+  await attempt(async () => {
+    const q = /** @type {CallQuality} */ (await api("GET", `/v1/calls/${id}/quality`));
+    const card = find("sound", HTMLElement);
+    card.hidden = !q.items.length;
+    if (q.items.length) find("sound-chart", HTMLElement).replaceChildren(soundChart(q));
+  });
+}
+
+/** @param {CallQuality} q with points */
+function soundChart(q) {
+  const now = Date.now();
+  const history = new History(Infinity);
+  history.remember(q.items, now);
+  history.whole = q.quality;
+  const span = Math.max(30_000, Date.parse(q.items[q.items.length - 1].at) - Date.parse(q.items[0].at) + history.stride);
+  const chart = new Chart(`call ${q.call_id}`, {
+    span, words: "over the whole call", from: duration(span) + " before", until: "at the end", when: (p) => clock(p.q.at),
+  });
+  chart.draw(history, now);
+  return chart.element;
 }
 
 /** @param {Refused} r */
@@ -122,6 +155,7 @@ function refusedLine(r) {
  * @param {string} what
  */
 async function show(path, what) {
+  find("sound", HTMLElement).hidden = true;
   await attempt(async () => {
     const trace = /** @type {Trace} */ (await api("GET", path));
     draw(find("ladder", HTMLElement), trace);

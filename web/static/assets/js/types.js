@@ -104,7 +104,8 @@ export {};
 /**
  * A call, as the API has it.
  * @typedef {{id: string, state: string, from: string, to: string, trunk?: string, created_at: string,
- *   cause?: string, reason?: string, verstat?: string}} Call
+ *   cause?: string, reason?: string, verstat?: string, quality?: Quality}} Call
+ * @typedef {{call_id: string, quality?: Quality, items: QualityPoint[]}} CallQuality
  * @typedef {{time: string, source: string, from: string, to: string, sip_code: number, reason: string, sip_call_id: string}} Refused
  */
 
