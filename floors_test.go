@@ -21,6 +21,7 @@ var floors = [][]string{
 	{"dialplan", "transcode", "media/rtp", "media/webrtc", "media/webrtc/whip"},
 	{"bridge"},
 	{"sip/grammar", "sip/sdp", "sip/stir", "sip/trace"},
+	{"sip/socket"},
 	{"sip", "room", "store"},
 	{"api", "web", "phone", "bench"},
 	{"cmd/roomline"},
@@ -39,7 +40,7 @@ var aside = map[string][]string{
 
 // borders keep a library's types in the folders that wrap it.
 var borders = map[string][]string{
-	"github.com/emiago/sipgo":         {"sip"},
+	"github.com/emiago/sipgo":         {"sip", "sip/socket"},
 	"github.com/pion/webrtc":          {"media/webrtc"},
 	"github.com/pion/ice":             {"media/webrtc"},
 	"github.com/pion/interceptor":     {"media/webrtc"},

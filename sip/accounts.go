@@ -238,7 +238,7 @@ func (u *UA) identify(req *sipmsg.Request, tx *sipmsg.ServerTx, inv *bridge.Invi
 	trunk, v := u.doorman.check(req, source, plan, now)
 	switch v {
 	case right:
-		u.bans.vouch(source, now)
+		u.bans.Vouch(source, now)
 		inv.Trunk = trunk
 		return true
 	case wrong:

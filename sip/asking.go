@@ -10,6 +10,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // asking is a request outside of calls that waits for its answer.
@@ -99,7 +100,7 @@ func domainOf(t dialplan.Trunk) string {
 
 // ask sends a request outside of calls and waits for its final response.
 func (u *UA) ask(ctx context.Context, req *sipmsg.Request, to target, d *Dialog) (*sipmsg.Response, error) {
-	if isStream(to.transport) {
+	if socket.IsStream(to.transport) {
 		if err := u.connect(ctx, to, d.Socket); err != nil {
 			return nil, err
 		}

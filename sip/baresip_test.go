@@ -142,7 +142,7 @@ func TestBaresipCallsOverTLS(t *testing.T) {
 	}
 	c.End(bridge.CauseNormal, "")
 	expectEnd(t, c.Line, bridge.CauseNormal)
-	if n := b.openStreams(); n != 1 {
+	if n := b.streams.Size(); n != 1 {
 		t.Errorf("%d connections for one call: %q", n, seen.list)
 	}
 }

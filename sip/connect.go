@@ -9,51 +9,10 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"sync"
 	"time"
+
+	"github.com/roomline/roomline/sip/socket"
 )
-
-// feed hands connections to sipgo, both those that peers opened, once they have
-// said something sound, and our own. sipgo takes it for a listener.
-type feed struct {
-	addr   net.Addr
-	opened chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newFeed(addr netip.AddrPort) *feed {
-	return &feed{addr: net.TCPAddrFromAddrPort(addr), opened: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-// Addr implements net.Listener.
-func (f *feed) Addr() net.Addr { return f.addr }
-
-// Close implements net.Listener.
-func (f *feed) Close() error {
-	f.once.Do(func() { close(f.closed) })
-	return nil
-}
-
-// Accept implements net.Listener.
-func (f *feed) Accept() (net.Conn, error) {
-	select {
-	case c := <-f.opened:
-		return c, nil
-	case <-f.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// give returns when sipgo takes the connection; false when it will not.
-func (f *feed) give(c *stream) bool {
-	select {
-	case f.opened <- c:
-		return true
-	case <-f.closed:
-		return false
-	}
-}
 
 // accept takes in the connections of one listener until it is closed.
 func (u *UA) accept(l net.Listener, f *face) {
@@ -79,36 +38,36 @@ func (u *UA) accept(l net.Listener, f *face) {
 			}
 			continue
 		}
-		if from, ok := addrPortOf(c.RemoteAddr()); ok && u.guard.shuts(from.Addr()) {
+		if from, ok := socket.AddrPort(c.RemoteAddr()); ok && u.guard.Shuts(from.Addr()) {
 			c.Close()
 			continue
 		}
 		if f.secure {
 			c = tls.Server(c, u.serverTLS)
 		}
-		if st, err := u.streams.add(c, f, transport, stranger); err == nil {
+		if st, err := u.streams.Add(c, f.addr, transport, socket.Stranger); err == nil {
 			go u.greet(st)
 		}
 	}
 }
 
 // greet hands a connection to sipgo when its first message has come.
-func (u *UA) greet(st *stream) {
-	defer u.streams.greeters.Done()
+func (u *UA) greet(st *socket.Stream) {
+	defer u.streams.Greeters.Done()
 	defer func() {
 		if p := recover(); p != nil { // it costs one connection
-			u.log.Error("panic while a connection was greeted", "source", st.remote.String(), "panic", p, "stack", string(debug.Stack()))
+			u.log.Error("panic while a connection was greeted", "source", st.Remote.String(), "panic", p, "stack", string(debug.Stack()))
 			st.Close()
 		}
 	}()
-	if err := st.greet(); err != nil {
-		if st.transport == "tls" {
-			u.log.Debug("a peer's TLS connection came to nothing", "source", st.remote.String(), "error", err)
+	if err := st.Greet(); err != nil {
+		if st.Transport == "tls" {
+			u.log.Debug("a peer's TLS connection came to nothing", "source", st.Remote.String(), "error", err)
 		}
 		st.Close()
 		return
 	}
-	if !u.feeds[st.transport].give(st) {
+	if !u.feeds[st.Transport].Give(st) {
 		st.Close()
 	}
 }
@@ -127,15 +86,20 @@ type attempt struct {
 	err  error
 }
 
+// stream is a live connection with a target from the face at an address; nil without one.
+func (u *UA) stream(t target, from netip.AddrPort) *socket.Stream {
+	return u.streams.Find(t.transport, t.addr, t.hop.host, from)
+}
+
 // connected says whether there is a live connection for requests to a target
 // from the face at an address.
-func (u *UA) connected(t target, from netip.AddrPort) bool { return u.streams.find(t, from) != nil }
+func (u *UA) connected(t target, from netip.AddrPort) bool { return u.stream(t, from) != nil }
 
 // connect makes sure that a TCP or TLS target has its connection; it does
 // nothing for UDP. from is the address of the face that the dialog lives on.
 // The error says in words what is wrong with the peer or its certificate.
 func (u *UA) connect(ctx context.Context, t target, from netip.AddrPort) error {
-	if !isStream(t.transport) || u.connected(t, from) {
+	if !socket.IsStream(t.transport) || u.connected(t, from) {
 		return nil
 	}
 	key := dialKey{to: t.addr, from: from, transport: t.transport}
@@ -175,7 +139,7 @@ func (u *UA) openStream(ctx context.Context, t target, from netip.AddrPort) erro
 	if f == nil {
 		return fmt.Errorf("%s is not listened on", from)
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	ctx, cancel := context.WithTimeout(ctx, socket.DialTime)
 	defer cancel()
 	var d net.Dialer
 	if ip := from.Addr(); !ip.IsUnspecified() {
@@ -187,26 +151,26 @@ func (u *UA) openStream(ctx context.Context, t target, from netip.AddrPort) erro
 	}
 	var secured *tls.Conn
 	if t.transport == "tls" {
-		if secured, err = u.secure(ctx, c, t.hop.host); err != nil {
+		if secured, err = u.config.TLS.Secure(ctx, c, t.hop.host); err != nil {
 			c.Close()
 			return fmt.Errorf("connect to %s: %w", t, err)
 		}
 		c = secured
 	}
-	st, err := u.streams.add(c, f, t.transport, carrier)
+	st, err := u.streams.Add(c, from, t.transport, socket.Carrier)
 	if err != nil {
 		return err
 	}
 	if secured != nil {
-		st.leaf = secured.ConnectionState().PeerCertificates[0]
+		st.Leaf = secured.ConnectionState().PeerCertificates[0]
 	}
-	if !u.feeds[t.transport].give(st) {
+	if !u.feeds[t.transport].Give(st) {
 		st.Close()
 		return net.ErrClosed
 	}
 	select {
-	case <-st.reading:
-		u.log.Debug("connected", slog.String("to", t.String()), slog.String("local", st.local.String()))
+	case <-st.Reading:
+		u.log.Debug("connected", slog.String("to", t.String()), slog.String("local", st.Local.String()))
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -1,7 +1,7 @@
 // Package sip is the gateway's SIP user agent: it answers and places calls on
 // trunks and hands them to the bridge as Lines.
 //
-// It owns the signalling sockets, the check of everything that arrives on them,
+// It owns the addresses that are listened on (their sockets are sip/socket's),
 // dialogs (RFC 3261 section 12, plain data in [Dialog]), SDP offer and answer
 // (RFC 3264) with early media (RFC 3262) and UPDATE (RFC 3311), session timers
 // (RFC 4028), digest credentials towards trunks, and the table between SIP
@@ -19,8 +19,8 @@
 // whether they live (keepalive.go), and has a trunk test itself (probe.go). A
 // stranger must show a trunk's password (accounts.go); who guesses is banned (ban.go).
 //
-// What arrives meets, in this order: a socket (udp.go, stream.go), the guard
-// (guard.go, with the rules of sip/grammar), sipgo's parser and transactions, requests.go, and the
+// What arrives meets, in this order: a socket and the guard
+// (sip/socket, with the rules of sip/grammar), sipgo's parser and transactions, requests.go, and the
 // goroutine of its Line, which runs one message after the other.
 //
 // A call's road through the files: inbound.go or outbound.go make its Line;
@@ -31,7 +31,7 @@
 //
 // Goroutines, all waited for before [UA.Run] returns unless said otherwise:
 //   - per UDP socket one of sipgo's that reads, and up to eight retired ones that
-//     wait (see udpReader)
+//     wait (see socket.Reader)
 //   - per TCP and TLS listener one that accepts and one that closes it at the end;
 //     per connection one that waits for the first message, then one of sipgo's that
 //     reads, which ends when the connection is closed

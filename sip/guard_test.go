@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/roomline/roomline/sip/grammar"
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // floods are what strangers send a lot of, and sound messages of calls.
@@ -26,14 +27,14 @@ const soundInvite = "INVITE sip:+15551234@192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0
 
 // BenchmarkGuard measures what each datagram costs before anybody else sees it.
 func BenchmarkGuard(b *testing.B) {
-	g := newGuard("test", func(*grammar.Head, *grammar.Fault, netip.AddrPort, string) {})
+	g := socket.NewGuard("test", "INVITE, ACK", func(*grammar.Head, *grammar.Fault, netip.AddrPort, string) {})
 	source := mustAddrPort("198.51.100.7:5060")
 	for name, text := range floods {
 		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
 			raw := []byte(text)
 			b.ReportAllocs()
 			for b.Loop() {
-				g.admit(raw, source, "udp")
+				g.Admit(raw, source, "udp")
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/sdp"
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // invited remembers an INVITE outside dialogs, to recognise the same one when
@@ -120,7 +121,7 @@ func (u *UA) begun(l *Line, req *sipmsg.Request, inv bridge.Invite) *turnedAway 
 		l.discard()
 		return away(0, bridge.CauseShutdown, "the gateway is stopping")
 	}
-	u.streams.carries(inv.Transport, req.Source())
+	u.streams.Carries(inv.Transport, req.Source())
 	u.config.Incoming(inv, l)
 	return nil
 }
@@ -219,7 +220,7 @@ func (d *Dialog) contact(user string) string {
 	switch {
 	case d.Secure:
 		u.Scheme = "sips"
-	case isStream(d.Transport):
+	case socket.IsStream(d.Transport):
 		u.UriParams.Add("transport", d.Transport)
 	}
 	return u.String()

@@ -10,6 +10,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/sip/socket"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -98,7 +99,7 @@ func (u *UA) ping(ctx context.Context, t dialplan.Trunk, to target) (*sipmsg.Res
 	req.AppendHeader(sipmsg.NewHeader("Accept", "application/sdp"))
 	req.AppendHeader(sipmsg.NewHeader("User-Agent", u.config.UserAgent))
 	req.SetBody(nil)
-	if isStream(to.transport) {
+	if socket.IsStream(to.transport) {
 		if err := u.connect(ctx, to, d.Socket); err != nil {
 			return nil, 0, fmt.Errorf("connect: %w", err)
 		}

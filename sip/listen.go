@@ -10,6 +10,8 @@ import (
 
 	"github.com/emiago/sipgo"
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/socket"
 )
 
 func init() {
@@ -27,7 +29,7 @@ func (u *UA) open(ctx context.Context) error {
 	silent := slog.New(slog.DiscardHandler)
 	stack, err := sipgo.NewUA(
 		sipgo.WithUserAgent(u.config.UserAgent),
-		sipgo.WithUserAgentParser(newParser()),
+		sipgo.WithUserAgentParser(socket.NewParser()),
 		sipgo.WithUserAgentTransportLayerOptions(sipmsg.WithTransportLayerLogger(silent)),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			sipmsg.WithTransactionLayerLogger(silent),
@@ -49,12 +51,12 @@ func (u *UA) open(ctx context.Context) error {
 		return err
 	}
 	for _, transport := range []string{"tcp", "tls"} {
-		u.feeds[transport] = newFeed(u.faces[0].addr)
+		u.feeds[transport] = socket.NewFeed(u.faces[0].addr)
 	}
 	for i, f := range u.faces {
 		u.serveStreams(listeners[i], f)
 		if f.udp != nil {
-			f.udp.serve(f.udp.newReader())
+			f.udp.Serve(f.udp.NewReader())
 		}
 	}
 	u.serveFeeds()
@@ -92,7 +94,7 @@ func (u *UA) listen(ctx context.Context, a Address, secure bool) (*face, net.Lis
 		if err != nil {
 			return nil, nil, fmt.Errorf("listen for TLS on %s: %w", a.Listen, err)
 		}
-		got, _ := addrPortOf(l.Addr())
+		got, _ := socket.AddrPort(l.Addr())
 		return newFace(a, netip.AddrPortFrom(a.Listen.Addr(), got.Port()), true, u.config.PublicIP), l, nil
 	}
 	for attempt := 1; ; attempt++ {
@@ -100,7 +102,7 @@ func (u *UA) listen(ctx context.Context, a Address, secure bool) (*face, net.Lis
 		if err != nil {
 			return nil, nil, fmt.Errorf("listen on UDP %s: %w", a.Listen, err)
 		}
-		got, _ := addrPortOf(conn.LocalAddr())
+		got, _ := socket.AddrPort(conn.LocalAddr())
 		got = netip.AddrPortFrom(a.Listen.Addr(), got.Port())
 		l, err := u.listenTCP(ctx, got)
 		if err != nil {
@@ -125,10 +127,10 @@ func (u *UA) listenTCP(ctx context.Context, addr netip.AddrPort) (net.Listener, 
 	return u.config.ListenTCP(ctx, network, addr.String())
 }
 
-func (u *UA) newSocket(conn net.PacketConn, f *face) *udpSocket {
-	s := newUDPSocket(conn, f, u.guard, u.config.Trace)
-	s.gone = u.onUnreachable
-	s.serve = func(r *udpReader) { u.servers.Go(func() { u.stack.TransportLayer().ServeUDP(r) }) }
+func (u *UA) newSocket(conn net.PacketConn, f *face) *socket.UDP {
+	s := socket.NewUDP(conn, f.addr, f.index, u.guard, u.config.Trace)
+	s.Gone = u.onUnreachable
+	s.Serve = func(r *socket.Reader) { u.servers.Go(func() { u.stack.TransportLayer().ServeUDP(r) }) }
 	return s
 }
 
@@ -158,7 +160,7 @@ func (u *UA) serveFeeds() {
 func (u *UA) awaitReaders() {
 	for _, f := range u.faces {
 		if f.udp != nil {
-			<-f.udp.known
+			<-f.udp.Known
 		}
 	}
 }
@@ -175,13 +177,13 @@ func (u *UA) closeSockets() {
 // arrived finds the face that a request came in on.
 func (u *UA) arrived(req *sipmsg.Request) (*face, error) {
 	transport := sipmsg.NetworkToLower(req.Transport())
-	if isStream(transport) {
-		if st := u.streams.named(transport, req.Source()); st != nil {
-			return st.face, nil
+	if socket.IsStream(transport) {
+		if st := u.streams.Named(transport, req.Source()); st != nil {
+			return u.faceAt(st.At), nil
 		}
 		return nil, errors.New("the connection that it came over is gone")
 	}
-	if i := faceIndex(req.Source()); i < len(u.faces) {
+	if i := socket.FaceIndex(req.Source()); i < len(u.faces) {
 		return u.faces[i], nil
 	}
 	return nil, errors.New("it came in nowhere")
@@ -193,4 +195,15 @@ func ipFor(socket, peer netip.AddrPort) (netip.Addr, error) {
 		return socket.Addr(), nil
 	}
 	return routeTo(peer)
+}
+
+// listenUDP opens a socket of the address's family.
+func listenUDP(ctx context.Context, c Config, address string) (net.PacketConn, error) {
+	network := "udp4"
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		if a, err := netip.ParseAddr(host); err == nil && a.Is6() && !a.Is4In6() {
+			network = "udp6"
+		}
+	}
+	return c.Listen(ctx, network, address)
 }

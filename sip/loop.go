@@ -1,9 +1,6 @@
 package sip
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -29,13 +26,6 @@ const mostStations = 8
 
 var errHops = errors.New("the call has used up its hops (Max-Forwards), it may be going in circles")
 
-// mark stands for a called number. It gives away neither the number nor us.
-func (g *guard) mark(to string) string {
-	m := hmac.New(sha256.New, g.secret[:])
-	m.Write([]byte("path\x00" + to))
-	return hex.EncodeToString(m.Sum(nil)[:8])
-}
-
 // hopsOf reads how far an INVITE for a number has come; a fault is its answer.
 func (u *UA) hopsOf(req *sipmsg.Request, to string) (bridge.Hops, *grammar.Fault) {
 	forwards := req.MaxForwards()
@@ -50,7 +40,7 @@ func (u *UA) hopsOf(req *sipmsg.Request, to string) (bridge.Hops, *grammar.Fault
 			}
 		}
 	}
-	ours := u.guard.mark(to)
+	ours := u.guard.Mark(to)
 	switch {
 	case slices.Contains(path, ours):
 		return bridge.Hops{}, grammar.Faultf(482, "the call has come back to the number it was forwarded from")

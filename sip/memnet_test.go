@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // memNet is a UDP network in memory, for tests in a synctest bubble.
@@ -98,7 +100,7 @@ func (c *memConn) WriteTo(b []byte, to net.Addr) (int, error) {
 		return 0, net.ErrClosed
 	default:
 	}
-	target, _ := addrPortOf(to)
+	target, _ := socket.AddrPort(to)
 	copies := 1
 	if c.net.road != nil {
 		copies = c.net.road(c.local, target, b)

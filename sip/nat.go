@@ -3,6 +3,8 @@ package sip
 import (
 	"net"
 	"net/netip"
+
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // scope orders addresses by how far they carry.
@@ -65,6 +67,6 @@ func routeTo(peer netip.AddrPort) (netip.Addr, error) {
 		return netip.Addr{}, err
 	}
 	defer c.Close()
-	local, _ := addrPortOf(c.LocalAddr())
+	local, _ := socket.AddrPort(c.LocalAddr())
 	return local.Addr(), nil
 }

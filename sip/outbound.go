@@ -13,6 +13,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/sip/grammar"
 	"github.com/roomline/roomline/sip/sdp"
+	"github.com/roomline/roomline/sip/socket"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -179,11 +180,11 @@ func (l *Line) nextTarget() {
 	t := l.dial.targets[0]
 	l.dial.targets = l.dial.targets[1:]
 	l.auth.forget() // another server asks by itself
-	if !isStream(t.transport) {
+	if !socket.IsStream(t.transport) {
 		l.invite(t)
 		return
 	}
-	patience := dialTime
+	patience := socket.DialTime
 	if len(l.dial.targets) > 0 {
 		patience = silenceTime
 	}

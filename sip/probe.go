@@ -12,6 +12,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/sip/socket"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -112,7 +113,7 @@ func (p *probe) connect(ctx context.Context) outcome {
 	switch {
 	case len(p.alive) == 0:
 		return skipped("no server has an address")
-	case !isStream(p.alive[0].transport):
+	case !socket.IsStream(p.alive[0].transport):
 		return skipped("UDP has no connections")
 	}
 	return p.each("connected to", func(to target) (string, error) {

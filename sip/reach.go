@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // errand is a message that waits for its dialog's address.
@@ -76,7 +78,7 @@ func (u *UA) near(d *Dialog) (target, bool) {
 		return target{}, false
 	}
 	t := d.known(target{netip.AddrPortFrom(addr, portFor(h.port, h.transport)), h.transport, h})
-	return t, !isStream(t.transport) || u.connected(t, d.Socket)
+	return t, !socket.IsStream(t.transport) || u.connected(t, d.Socket)
 }
 
 // besides runs send with the address of d for a Line that is ending or has ended.

@@ -15,6 +15,7 @@ import (
 	sipmsg "github.com/emiago/sipgo/sip"
 
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/sip/socket"
 	"github.com/roomline/roomline/sip/text"
 )
 
@@ -116,7 +117,7 @@ func (r *registration) rest(ctx context.Context, d time.Duration) bool {
 			r.holdOpen()
 		case <-look.C:
 			r.mu.Lock()
-			lost := r.status == "registered" && isStream(r.server.transport) && r.ua.streams.find(r.server, r.dialog.Socket) == nil
+			lost := r.status == "registered" && socket.IsStream(r.server.transport) && r.ua.stream(r.server, r.dialog.Socket) == nil
 			r.mu.Unlock()
 			if lost {
 				r.log.Warn("the connection of a registration is gone, it is made anew", "server", r.server.String())
@@ -134,7 +135,7 @@ func (r *registration) holdOpen() {
 	on := r.status == "registered" && to.transport == "udp"
 	r.mu.Unlock()
 	if f := r.ua.faceAt(from); on && r.outside.IsValid() && f != nil && f.udp != nil {
-		f.udp.write([]byte("\r\n\r\n"), net.UDPAddrFromAddrPort(to.addr))
+		f.udp.Write([]byte("\r\n\r\n"), net.UDPAddrFromAddrPort(to.addr))
 	}
 }
 

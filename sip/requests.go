@@ -279,7 +279,7 @@ func (u *UA) refuseInvite(req *sipmsg.Request, tx *sipmsg.ServerTx, r bridge.Ref
 	if req.To().Params.Has("tag") {
 		return // a re-INVITE is part of a call
 	}
-	if !u.guard.firstOf(r.Source, r.SIPCallID, req.CSeq().Value(), req.Via().Params.GetOr("branch", "")) {
+	if !u.guard.FirstOf(r.Source, r.SIPCallID, req.CSeq().Value(), req.Via().Params.GetOr("branch", "")) {
 		return // it came again and found no transaction
 	}
 	u.report(r)

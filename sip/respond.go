@@ -66,7 +66,7 @@ func (u *UA) respondInvite(req *sipmsg.Request, tx *sipmsg.ServerTx, res *sipmsg
 
 // tagFor is our tag in responses to req; the guard makes the same one.
 func (u *UA) tagFor(req *sipmsg.Request) string {
-	return u.guard.tag(req.CallID().Value(), req.From().Params.GetOr("tag", ""), grammar.SeqOf(req.CSeq().Value()))
+	return u.guard.Tag(req.CallID().Value(), req.From().Params.GetOr("tag", ""), grammar.SeqOf(req.CSeq().Value()))
 }
 
 // warning is the Warning header field, section 20.43.

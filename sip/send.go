@@ -10,6 +10,8 @@ import (
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // lookupTime bounds a name look-up within a dialog.
@@ -53,7 +55,7 @@ func (d *Dialog) known(t target) target {
 // still stands and leads to the next hop. It is used before a new one is opened:
 // a Contact over TCP often cannot be connected to, and no certificate names it.
 func (u *UA) alive(d *Dialog) (target, bool) {
-	if !isStream(d.Transport) {
+	if !socket.IsStream(d.Transport) {
 		return target{}, false
 	}
 	if len(d.RouteSet) > 0 {
@@ -62,7 +64,7 @@ func (u *UA) alive(d *Dialog) (target, bool) {
 		}
 	}
 	t := target{addr: d.Source, transport: d.Transport, hop: hop{host: d.Server, transport: d.Transport}}
-	return t, u.streams.at(d.Transport, d.Source, d.Socket) != nil
+	return t, u.streams.From(d.Transport, d.Source, d.Socket) != nil
 }
 
 // aim addresses a request: to the target, from our listening socket or over the
@@ -74,15 +76,15 @@ func (u *UA) aim(req *sipmsg.Request, t target, d *Dialog) error {
 		via.Transport = strings.ToUpper(t.transport)
 	}
 	local := d.Socket
-	if isStream(t.transport) {
-		st := u.streams.find(t, d.Socket)
+	if socket.IsStream(t.transport) {
+		st := u.stream(t, d.Socket)
 		if st == nil && t.addr == d.Source {
-			st = u.streams.at(t.transport, d.Source, d.Socket)
+			st = u.streams.From(t.transport, d.Source, d.Socket)
 		}
 		if st == nil {
 			return fmt.Errorf("the connection with %s is gone", t)
 		}
-		local = st.id
+		local = st.ID
 	}
 	req.Laddr = sipmsg.Addr{IP: net.IP(local.Addr().AsSlice()), Port: int(local.Port())}
 	return nil

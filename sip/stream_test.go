@@ -202,34 +202,3 @@ func TestCallOverTCPComesBackOnItsConnection(t *testing.T) {
 	}
 	expectEnd(t, c.Line, bridge.CauseNormal)
 }
-
-func TestMemoryOfSourcesIsBounded(t *testing.T) {
-	b := startAgent(t, nil)
-	s := b.faces[0].udp
-	r := s.newReader()
-	for i := range 3 * maxRetired {
-		s.mu.Lock()
-		if i > 0 {
-			s.retired = append(s.retired, &udpReader{socket: s, end: make(chan struct{})})
-		}
-		s.mu.Unlock()
-		if i == 0 {
-			s.retired = append(s.retired, r)
-		}
-	}
-	// One more retirement trims the list and ends the oldest reader.
-	old := s.newReader()
-	s.retire(old)
-	select {
-	case <-r.end:
-	default:
-		t.Error("the oldest reader was not ended")
-	}
-	w := newWire(t, b.Addr())
-	for range 20 { // both readers answer
-		d := w.invite()
-		d.method, d.body = "OPTIONS", ""
-		w.sendDraft(d)
-		w.response(200, "OPTIONS")
-	}
-}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // authority signs certificates for tests.
@@ -102,7 +103,7 @@ func (a *authority) writePEM(path string, c tls.Certificate) {
 func (a *authority) shows(cert *atomic.Pointer[tls.Certificate]) func(*Config) {
 	return func(c *Config) {
 		c.TLSAddrs = []string{"127.0.0.1:0"}
-		c.TLS = TLS{Roots: a.pool, Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.Load(), nil }}
+		c.TLS = socket.TLS{Roots: a.pool, Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.Load(), nil }}
 	}
 }
 
@@ -221,26 +222,16 @@ func TestBrokenTLSConnectionIsOpenedAnew(t *testing.T) {
 // breakStreams cuts every connection and returns when they are gone.
 func (a *agent) breakStreams(t *testing.T) {
 	t.Helper()
-	a.streams.mu.Lock()
-	for _, st := range a.streams.byText {
-		st.abort()
-	}
-	a.streams.mu.Unlock()
+	a.streams.Cut()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for range 1000 {
-		if a.openStreams() == 0 {
+		if a.streams.Size() == 0 {
 			return
 		}
 		<-tick.C
 	}
 	t.Fatal("a broken connection is still there")
-}
-
-func (a *agent) openStreams() int {
-	a.streams.mu.Lock()
-	defer a.streams.mu.Unlock()
-	return len(a.streams.byText)
 }
 
 // loopbackNames resolves every name to 127.0.0.1.
@@ -311,7 +302,7 @@ func TestConnectionIsOnlyUsedForTheNameItShowed(t *testing.T) {
 		b.incoming().End(bridge.CauseBusy, "")
 		expectEnd(t, out, bridge.CauseBusy)
 	}
-	if n := a.openStreams(); n != 1 {
+	if n := a.streams.Size(); n != 1 {
 		t.Errorf("%d connections for one trunk", n)
 	}
 	out := a.dial(bridge.DialSpec{To: "lobby", Trunk: trunk("two.example.com")})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/sip/grammar"
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // spoiled is one line of testdata/torture.txt.
@@ -219,8 +220,8 @@ func FuzzRequestCheck(f *testing.F) {
 	f.Add([]byte(strings.Replace(sound, "Via", "v", 1) + "x"))
 	source := netip.MustParseAddrPort("192.0.2.1:5060")
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		g := newGuard("test", func(*grammar.Head, *grammar.Fault, netip.AddrPort, string) {})
-		ok, answer := g.admit(raw, source, "udp")
+		g := socket.NewGuard("test", "INVITE, ACK", func(*grammar.Head, *grammar.Fault, netip.AddrPort, string) {})
+		ok, answer := g.Admit(raw, source, "udp")
 		if !ok {
 			checkFuzzAnswer(t, g, answer)
 			return
@@ -232,13 +233,13 @@ func FuzzRequestCheck(f *testing.F) {
 		if req, is := m.(*sipmsg.Request); is {
 			inviteOf(req)
 			sdpBody(req)
-			g.retag([]byte(sipmsg.NewResponseFromRequest(req, 487, "x", nil).String()))
+			g.Retag([]byte(sipmsg.NewResponseFromRequest(req, 487, "x", nil).String()))
 		}
 	})
 }
 
 // checkFuzzAnswer: what we answer must pass for a response itself.
-func checkFuzzAnswer(t *testing.T, g *guard, answer []byte) {
+func checkFuzzAnswer(t *testing.T, g *socket.Guard, answer []byte) {
 	if answer == nil {
 		return
 	}
@@ -246,5 +247,5 @@ func checkFuzzAnswer(t *testing.T, g *guard, answer []byte) {
 	if h.Fault != nil || !h.Response {
 		t.Errorf("broken answer: %v\n%q", h.Fault, answer)
 	}
-	replyTo(answer, netip.MustParseAddrPort("192.0.2.1:5060"))
+	socket.ReplyTo(answer, netip.MustParseAddrPort("192.0.2.1:5060"))
 }

@@ -40,7 +40,7 @@ func newTrunks(u *UA) *trunks {
 // change and end to be registered and kept alive. Calls go on as they are.
 func (u *UA) PlanChanged() {
 	u.trunks.reload(u.config.Plan())
-	u.bans.pardon(u.knows)
+	u.bans.Pardon(u.knows)
 	select {
 	case u.trunks.changed <- struct{}{}:
 	default:

@@ -19,6 +19,7 @@ import (
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/rtp"
+	"github.com/roomline/roomline/sip/socket"
 	"github.com/roomline/roomline/sip/stir"
 	"github.com/roomline/roomline/sip/trace"
 )
@@ -32,7 +33,7 @@ type Config struct {
 	// TLSAddrs are likewise, for TLS, and need TLS.Certificate.
 	TLSAddrs []string
 	// TLS secures TLSAddrs and the connections to trunks whose transport is tls.
-	TLS TLS
+	TLS socket.TLS
 	// PublicIP is what Contact, Via and SDP say behind a NAT, to peers of its
 	// family, where an address says nothing of its own; zero: the local address.
 	PublicIP netip.Addr
@@ -101,16 +102,16 @@ type UA struct {
 	config  Config
 	log     *slog.Logger
 	ready   chan struct{}
-	guard   *guard
+	guard   *socket.Guard
 	names   *locator
 	trunks  *trunks
 	doorman *doorman
-	bans    *bans
+	bans    *socket.Bans
 
 	stack     *sipgo.UserAgent // transactions and transports
-	streams   *streams
-	faces     []*face          // those of Addrs, then those of TLSAddrs
-	feeds     map[string]*feed // by transport
+	streams   *socket.Streams
+	faces     []*face                 // those of Addrs, then those of TLSAddrs
+	feeds     map[string]*socket.Feed // by transport
 	serverTLS *tls.Config
 
 	identity *rtp.Identity  // our certificate in DTLS handshakes
@@ -184,15 +185,15 @@ func New(c Config) (*UA, error) {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
 	u := &UA{config: c, identity: identity, log: c.Log, ready: make(chan struct{}), dead: make(chan struct{}),
-		lines: map[lineKey]*Line{}, invites: map[string]invited{}, feeds: map[string]*feed{}, dials: map[dialKey]*attempt{},
-		serverTLS: c.TLS.server()}
+		lines: map[lineKey]*Line{}, invites: map[string]invited{}, feeds: map[string]*socket.Feed{}, dials: map[dialKey]*attempt{},
+		serverTLS: c.TLS.Server()}
 	u.pressure.bound.Store(crowded)
 	u.narrow.until = map[netip.AddrPort]time.Time{}
 	u.names = newLocator(c.Resolver)
-	u.guard = newGuard(c.UserAgent, u.refusedRaw)
-	u.bans, u.guard.knows, u.guard.strike = u.guard.bans, u.knows, u.strike
+	u.guard = socket.NewGuard(c.UserAgent, allowed, u.refusedRaw)
+	u.bans, u.guard.Knows, u.guard.Strike = u.guard.Bans, u.knows, u.strike
 	u.doorman, u.trunks = newDoorman(), newTrunks(u)
-	u.streams = newStreams(u.guard, c.MaxConns, c.Trace)
+	u.streams = socket.NewStreams(u.guard, c.MaxConns, c.Trace)
 	return u, nil
 }
 
@@ -259,7 +260,7 @@ func (u *UA) close() {
 func (u *UA) settle() {
 	for _, f := range u.faces {
 		if f.udp != nil {
-			f.udp.deaf.Store(true)
+			f.udp.Deaf.Store(true)
 		}
 	}
 	if len(u.faces) > 0 {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	sipmsg "github.com/emiago/sipgo/sip"
+
+	"github.com/roomline/roomline/sip/socket"
 )
 
 // Large requests, section 18.1.1: what does not fit a packet for sure goes over
@@ -48,7 +50,7 @@ func (t target) wide() target {
 // isTooLarge says whether a request should not go to a target over UDP. No
 // request is never too large.
 func (u *UA) isTooLarge(req *sipmsg.Request, t target) bool {
-	return req != nil && !isStream(t.transport) && len(req.String()) > largeRequest && !u.narrow.has(t.addr, time.Now())
+	return req != nil && !socket.IsStream(t.transport) && len(req.String()) > largeRequest && !u.narrow.has(t.addr, time.Now())
 }
 
 // widen gives the target's TCP side if it takes a connection, else the target

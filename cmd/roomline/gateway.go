@@ -22,6 +22,7 @@ import (
 	"github.com/roomline/roomline/media/webrtc"
 	"github.com/roomline/roomline/room"
 	"github.com/roomline/roomline/sip"
+	"github.com/roomline/roomline/sip/socket"
 	"github.com/roomline/roomline/sip/stir"
 	"github.com/roomline/roomline/sip/trace"
 	"github.com/roomline/roomline/store"
@@ -54,7 +55,7 @@ type gateway struct {
 	api      *api.Server
 	adminKey string
 	tls      *tls.Config // nil: plain HTTP
-	sipTLS   sip.TLS
+	sipTLS   socket.TLS
 	http     net.Listener
 	metrics  net.Listener
 }

@@ -1,4 +1,4 @@
-package sip
+package socket
 
 import (
 	"context"
@@ -26,21 +26,21 @@ type TLS struct {
 	Roots *x509.CertPool
 }
 
-// server is what peers that connect to us are met with.
-func (t TLS) server() *tls.Config {
+// Server is what peers that connect to us are met with.
+func (t TLS) Server() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: t.Certificate}
 }
 
-// secure does the handshake as a client, and verifies that the peer is host,
+// Secure does the handshake as a client, and verifies that the peer is host,
 // the domain or address that the trunk names: RFC 5922 section 7.3.
-func (u *UA) secure(ctx context.Context, c net.Conn, host string) (*tls.Conn, error) {
+func (t TLS) Secure(ctx context.Context, c net.Conn, host string) (*tls.Conn, error) {
 	settings := &tls.Config{
-		MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: u.config.TLS.Roots,
+		MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: t.Roots,
 		// verify does it all: names stand in URIs too, which crypto/tls does not read.
 		InsecureSkipVerify: true,
-		VerifyConnection:   func(s tls.ConnectionState) error { return u.config.TLS.verify(s, host, time.Now()) },
+		VerifyConnection:   func(s tls.ConnectionState) error { return t.verify(s, host, time.Now()) },
 	}
-	if own := u.config.TLS.Certificate; own != nil {
+	if own := t.Certificate; own != nil {
 		settings.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return own(&tls.ClientHelloInfo{SignatureSchemes: asked.SignatureSchemes, SupportedVersions: []uint16{asked.Version},
 				CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}})

@@ -1,4 +1,4 @@
-package sip
+package socket
 
 import (
 	"bufio"
@@ -18,51 +18,51 @@ import (
 	"github.com/roomline/roomline/sip/grammar"
 )
 
-// stream is one TCP or TLS connection as sipgo sees it: Read gives whole
+// Stream is one TCP or TLS connection as sipgo sees it: Read gives whole
 // messages that passed the guard and nothing else.
-type stream struct {
+type Stream struct {
 	net.Conn  // a *tls.Conn where transport is tls
-	owner     *streams
-	face      *face
-	transport string // tcp or tls
-	local     netip.AddrPort
-	remote    netip.AddrPort
+	owner     *Streams
+	At        netip.AddrPort // the address listened on that it belongs to
+	Transport string         // tcp or tls
+	Local     netip.AddrPort
+	Remote    netip.AddrPort
 	text      string            // remote as sipgo sees it
-	id        netip.AddrPort    // local as sipgo sees it
-	leaf      *x509.Certificate // the server's, verified; nil on connections that we accepted
+	ID        netip.AddrPort    // local as sipgo sees it
+	Leaf      *x509.Certificate // the server's, verified; nil on connections that we accepted
 
 	ahead   lookahead
 	r       *bufio.Reader // nil between messages
 	pending []byte
-	reading chan struct{} // closed by the first Read: sipgo knows the connection now
+	Reading chan struct{} // closed by the first Read: sipgo knows the connection now
 	begin   sync.Once
 
-	worth worth         // guarded by streams.mu
+	worth Worth         // guarded by streams.mu
 	place *list.Element // guarded by streams.mu; nil: taken out
 }
 
-func newStream(s *streams, c net.Conn, f *face, transport string) *stream {
-	st := &stream{Conn: c, owner: s, face: f, transport: transport, reading: make(chan struct{})}
-	st.local, _ = addrPortOf(c.LocalAddr())
-	st.remote, _ = addrPortOf(c.RemoteAddr())
+func newStream(s *Streams, c net.Conn, at netip.AddrPort, transport string) *Stream {
+	st := &Stream{Conn: c, owner: s, At: at, Transport: transport, Reading: make(chan struct{})}
+	st.Local, _ = AddrPort(c.LocalAddr())
+	st.Remote, _ = AddrPort(c.RemoteAddr())
 	st.ahead.from = c
 	return st
 }
 
 // LocalAddr and RemoteAddr give names that no other connection has. They are
 // what sipgo keeps connections by; the real addresses are local and remote.
-func (c *stream) LocalAddr() net.Addr  { return namedAddr{c.id.String()} }
-func (c *stream) RemoteAddr() net.Addr { return namedAddr{c.text} }
+func (c *Stream) LocalAddr() net.Addr  { return namedAddr{c.ID.String()} }
+func (c *Stream) RemoteAddr() net.Addr { return namedAddr{c.text} }
 
 // speaksFor says whether requests for a host may leave here.
-func (c *stream) speaksFor(host string) bool {
-	return c.transport != "tls" || c.leaf != nil && nameFault(c.leaf, host) == nil
+func (c *Stream) speaksFor(host string) bool {
+	return c.Transport != "tls" || c.Leaf != nil && nameFault(c.Leaf, host) == nil
 }
 
 // known says whether sipgo has the connection.
-func (c *stream) known() bool {
+func (c *Stream) known() bool {
 	select {
-	case <-c.reading:
+	case <-c.Reading:
 		return true
 	default:
 		return false
@@ -70,14 +70,14 @@ func (c *stream) known() bool {
 }
 
 // Close ends the connection; sipgo calls it when reading ends.
-func (c *stream) Close() error {
+func (c *Stream) Close() error {
 	c.owner.remove(c)
 	c.abort()
 	return nil
 }
 
 // abort closes the socket without waiting for anything.
-func (c *stream) abort() {
+func (c *Stream) abort() {
 	if t, ok := c.Conn.(*tls.Conn); ok {
 		t.NetConn().Close() // Close of a tls.Conn waits for a peer that does not read
 		return
@@ -85,9 +85,9 @@ func (c *stream) abort() {
 	c.Conn.Close()
 }
 
-// greet waits for the first message of a peer that connected; until then sipgo
+// Greet waits for the first message of a peer that connected; until then sipgo
 // does not know of it and it costs little.
-func (c *stream) greet() error {
+func (c *Stream) Greet() error {
 	c.Conn.SetReadDeadline(time.Now().Add(greetTime))
 	if t, ok := c.Conn.(*tls.Conn); ok {
 		ctx, cancel := context.WithTimeout(context.Background(), messageTime)
@@ -106,8 +106,8 @@ func (c *stream) greet() error {
 }
 
 // Read gives the next message, in pieces if b is small.
-func (c *stream) Read(b []byte) (n int, err error) {
-	c.begin.Do(func() { close(c.reading) })
+func (c *Stream) Read(b []byte) (n int, err error) {
+	c.begin.Do(func() { close(c.Reading) })
 	defer func() {
 		if recover() != nil {
 			n, err = 0, io.EOF // a panic costs one connection
@@ -124,7 +124,7 @@ func (c *stream) Read(b []byte) (n int, err error) {
 }
 
 // next reads one message and asks the guard; nil means that it was answered here.
-func (c *stream) next(idle time.Duration) ([]byte, error) {
+func (c *Stream) next(idle time.Duration) ([]byte, error) {
 	if err := c.skipKeepAlive(idle); err != nil {
 		return nil, err
 	}
@@ -133,12 +133,12 @@ func (c *stream) next(idle time.Duration) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.owner.tap.received(raw, c.transport, c.local, c.remote)
+	c.owner.tap.received(raw, c.Transport, c.Local, c.Remote)
 	checked := raw
 	if claimed > grammar.MaxMessage {
 		checked = append(raw, make([]byte, grammar.MaxMessage)...) // only its length matters: 513
 	}
-	ok, answer := c.owner.guard.admit(checked, c.remote, c.transport)
+	ok, answer := c.owner.guard.Admit(checked, c.Remote, c.Transport)
 	if answer != nil {
 		c.Write(answer)
 	}
@@ -153,7 +153,7 @@ func (c *stream) next(idle time.Duration) ([]byte, error) {
 }
 
 // skipKeepAlive waits for a message; two CRLF are a ping, answered by one: RFC 5626 section 3.5.1.
-func (c *stream) skipKeepAlive(idle time.Duration) error {
+func (c *Stream) skipKeepAlive(idle time.Duration) error {
 	c.Conn.SetReadDeadline(time.Now().Add(idle))
 	for ends := 0; ; {
 		if err := c.wait(); err != nil {
@@ -179,7 +179,7 @@ func (c *stream) skipKeepAlive(idle time.Duration) error {
 var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
 
 // wait returns when there is something to read, and gives the buffer back meanwhile.
-func (c *stream) wait() error {
+func (c *Stream) wait() error {
 	if c.r != nil && c.r.Buffered() > 0 {
 		return nil
 	}
@@ -193,7 +193,7 @@ func (c *stream) wait() error {
 }
 
 // giveBack returns the buffer to those who need one.
-func (c *stream) giveBack() {
+func (c *Stream) giveBack() {
 	if c.r != nil {
 		c.r.Reset(nil)
 		buffers.Put(c.r)
@@ -226,7 +226,7 @@ func (l *lookahead) Read(p []byte) (int, error) {
 // frame reads one message, of as many bytes as it claims to have. If it has
 // more or says nothing sound, only what was read so far comes back, and where
 // the next message begins cannot be told; claimed is 0 in the latter case.
-func (c *stream) frame() (raw []byte, claimed int, err error) {
+func (c *Stream) frame() (raw []byte, claimed int, err error) {
 	for !bytes.HasSuffix(raw, []byte("\n\r\n")) && !bytes.HasSuffix(raw, []byte("\n\n")) {
 		part, err := c.r.ReadSlice('\n')
 		raw = append(raw, part...)
@@ -254,13 +254,13 @@ func (c *stream) frame() (raw []byte, claimed int, err error) {
 }
 
 // Write sends whole messages with a deadline; a peer that does not read loses the connection.
-func (c *stream) Write(b []byte) (int, error) {
+func (c *Stream) Write(b []byte) (int, error) {
 	c.Conn.SetWriteDeadline(time.Now().Add(writeTime))
-	out := c.owner.guard.retag(b)
-	if faceIndex(c.text) > 0 {
+	out := c.owner.guard.Retag(b)
+	if FaceIndex(c.text) > 0 {
 		out = plainPort(out)
 	}
-	c.owner.tap.sent(out, c.transport, c.local, c.remote)
+	c.owner.tap.sent(out, c.Transport, c.Local, c.Remote)
 	if _, err := c.Conn.Write(out); err != nil {
 		c.abort()
 		return 0, err
@@ -269,6 +269,6 @@ func (c *stream) Write(b []byte) (int, error) {
 }
 
 // SetDeadline and its like are ours to set, not sipgo's.
-func (c *stream) SetDeadline(time.Time) error      { return nil }
-func (c *stream) SetReadDeadline(time.Time) error  { return nil }
-func (c *stream) SetWriteDeadline(time.Time) error { return nil }
+func (c *Stream) SetDeadline(time.Time) error      { return nil }
+func (c *Stream) SetReadDeadline(time.Time) error  { return nil }
+func (c *Stream) SetWriteDeadline(time.Time) error { return nil }

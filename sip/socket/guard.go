@@ -1,4 +1,4 @@
-package sip
+package socket
 
 import (
 	"bytes"
@@ -20,47 +20,48 @@ import (
 	"github.com/roomline/roomline/sip/text"
 )
 
-// guard stands between the sockets and sipgo. It sees whole messages, lets
+// Guard stands between the sockets and sipgo. It sees whole messages, lets
 // through what the transaction layer can handle, and answers the rest itself:
 // stateless, as RFC 3261 section 8.2.7 allows. It is safe for concurrent use.
 //
 // It works in front of sipgo's read filter and not in it, because the filter
 // sees TCP in arbitrary pieces and cannot answer on the socket.
-type guard struct {
+type Guard struct {
 	parser  *sipmsg.Parser
 	secret  [32]byte
 	server  string // value of the Server header field
+	allow   string // and of Allow
 	refused func(h *grammar.Head, f *grammar.Fault, source netip.AddrPort, transport string)
-	bans    *bans                                                           // packets from those are dropped unread
-	knows   func(netip.Addr) bool                                           // the others hear nothing unless they send INVITE
-	strike  func(source netip.AddrPort, transport, why string, proven bool) // counts what a stranger tries
+	Bans    *Bans                                                           // packets from those are dropped unread
+	Knows   func(netip.Addr) bool                                           // the others hear nothing unless they send INVITE
+	Strike  func(source netip.AddrPort, transport, why string, proven bool) // counts what a stranger tries
 
 	mu     sync.Mutex
 	told   map[string]time.Time // refused INVITEs by their key: retransmissions are told of once
 	onTold int                  // size that makes the next sweep
 }
 
-// newGuard makes a guard; refused hears of every INVITE that it turns away, once.
-func newGuard(server string, refused func(*grammar.Head, *grammar.Fault, netip.AddrPort, string)) *guard {
-	g := &guard{parser: newParser(), server: server, refused: refused, bans: newBans(), told: map[string]time.Time{},
-		knows: func(netip.Addr) bool { return true }, strike: func(netip.AddrPort, string, string, bool) {}}
+// NewGuard makes a guard; refused hears of every INVITE that it turns away, once.
+func NewGuard(server, allow string, refused func(*grammar.Head, *grammar.Fault, netip.AddrPort, string)) *Guard {
+	g := &Guard{parser: NewParser(), server: server, allow: allow, refused: refused, Bans: NewBans(), told: map[string]time.Time{},
+		Knows: func(netip.Addr) bool { return true }, Strike: func(netip.AddrPort, string, string, bool) {}}
 	rand.Read(g.secret[:])
 	return g
 }
 
-// newParser is sipgo's parser without its reading of Refer-To and Referred-By,
+// NewParser is sipgo's parser without its reading of Refer-To and Referred-By,
 // which loses what it does not understand.
-func newParser() *sipmsg.Parser {
+func NewParser() *sipmsg.Parser {
 	fields := maps.Clone(sipmsg.DefaultHeadersParser())
 	delete(fields, "refer-to")
 	delete(fields, "referred-by")
 	return sipmsg.NewParser(sipmsg.WithHeadersParsers(fields))
 }
 
-// admit says whether raw may go to sipgo. If not, answer is the response to
+// Admit says whether raw may go to sipgo. If not, answer is the response to
 // send back, nil when silence is right.
-func (g *guard) admit(raw []byte, source netip.AddrPort, transport string) (ok bool, answer []byte) {
-	if g.shuts(source.Addr()) {
+func (g *Guard) Admit(raw []byte, source netip.AddrPort, transport string) (ok bool, answer []byte) {
+	if g.Shuts(source.Addr()) {
 		return false, nil
 	}
 	if len(bytes.Trim(raw, "\r\n\x00")) == 0 {
@@ -76,37 +77,37 @@ func (g *guard) admit(raw []byte, source netip.AddrPort, transport string) (ok b
 		f = trialParse(g.parser, raw)
 	}
 	if words := g.unwelcome(h, source); words != "" {
-		g.strike(source, transport, words, false)
+		g.Strike(source, transport, words, false)
 		return false, nil
 	}
 	if f == nil {
 		return true, nil
 	}
 	answer = g.refuse(h, f, source, transport)
-	g.strike(source, transport, "a broken "+text.Printable(h.Method, 32), false)
+	g.Strike(source, transport, "a broken "+text.Printable(h.Method, 32), false)
 	return false, answer
 }
 
-// shuts says whether an address is banned; a trunk in a stranger's IPv6 network is not.
-func (g *guard) shuts(a netip.Addr) bool {
-	return g.bans.banned(a, time.Now()) && (a.Unmap().Is4() || !g.knows(a))
+// Shuts says whether an address is banned; a trunk in a stranger's IPv6 network is not.
+func (g *Guard) Shuts(a netip.Addr) bool {
+	return g.Bans.banned(a, time.Now()) && (a.Unmap().Is4() || !g.Knows(a))
 }
 
 // unwelcome says what a stranger tries that gets no answer: everything outside a
 // dialog that is not about a call. Scanners see nobody here.
-func (g *guard) unwelcome(h *grammar.Head, source netip.AddrPort) string {
+func (g *Guard) unwelcome(h *grammar.Head, source netip.AddrPort) string {
 	switch h.Method {
 	case "INVITE", "ACK", "CANCEL":
 		return ""
 	}
-	if to, _ := h.Get("to"); grammar.TagOf(to) != "" && h.Fault == nil || g.knows(source.Addr()) {
+	if to, _ := h.Get("to"); grammar.TagOf(to) != "" && h.Fault == nil || g.Knows(source.Addr()) {
 		return ""
 	}
 	return "an unasked " + text.Printable(h.Method, 32)
 }
 
 // refuse writes the answer to a broken request, nil if it cannot be answered.
-func (g *guard) refuse(h *grammar.Head, f *grammar.Fault, source netip.AddrPort, transport string) []byte {
+func (g *Guard) refuse(h *grammar.Head, f *grammar.Fault, source netip.AddrPort, transport string) []byte {
 	cseq, _ := h.Get("cseq")
 	if h.Method == "ACK" || strings.HasSuffix(cseq, "ACK") || h.Response {
 		return nil // an ACK is never answered
@@ -122,15 +123,15 @@ func (g *guard) refuse(h *grammar.Head, f *grammar.Fault, source netip.AddrPort,
 }
 
 // firstTime is true unless this INVITE was refused in the last 32 seconds.
-func (g *guard) firstTime(h *grammar.Head, source netip.AddrPort) bool {
+func (g *Guard) firstTime(h *grammar.Head, source netip.AddrPort) bool {
 	id, _ := h.Get("call-id")
 	cseq, _ := h.Get("cseq")
 	via, _ := h.Get("via")
-	return g.firstOf(source.String(), id, cseq, via)
+	return g.FirstOf(source.String(), id, cseq, via)
 }
 
-// firstOf is true unless the same words named an INVITE in the last 32 seconds.
-func (g *guard) firstOf(words ...string) bool {
+// FirstOf is true unless the same words named an INVITE in the last 32 seconds.
+func (g *Guard) FirstOf(words ...string) bool {
 	key := strings.Join(words, "|")
 	now := time.Now()
 	g.mu.Lock()
@@ -152,7 +153,7 @@ func (g *guard) firstOf(words ...string) bool {
 
 // answer builds a response out of the lenient head, copying only what is
 // printable: section 8.2.6.
-func (g *guard) answer(h *grammar.Head, f *grammar.Fault, via string, source netip.AddrPort) []byte {
+func (g *Guard) answer(h *grammar.Head, f *grammar.Fault, via string, source netip.AddrPort) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", f.Code, f.Phrase())
 	first := true
@@ -171,7 +172,7 @@ func (g *guard) answer(h *grammar.Head, f *grammar.Fault, via string, source net
 	id, _ := h.Get("call-id")
 	cseq, _ := h.Get("cseq")
 	if to != "" && !strings.Contains(strings.ToLower(to), "tag=") {
-		to += ";tag=" + g.tag(id, grammar.TagOf(from), grammar.SeqOf(cseq))
+		to += ";tag=" + g.Tag(id, grammar.TagOf(from), grammar.SeqOf(cseq))
 	}
 	for _, f := range []struct{ name, value string }{{"From", from}, {"To", to}, {"Call-ID", id}, {"CSeq", cseq}} {
 		if f.value != "" {
@@ -179,7 +180,7 @@ func (g *guard) answer(h *grammar.Head, f *grammar.Fault, via string, source net
 		}
 	}
 	fmt.Fprintf(&b, "Server: %s\r\nAllow: %s\r\nWarning: 399 roomline %s\r\nContent-Length: 0\r\n\r\n",
-		g.server, allowed, `"`+f.Phrase()+`"`)
+		g.server, g.allow, `"`+f.Phrase()+`"`)
 	return b.Bytes()
 }
 
@@ -200,9 +201,9 @@ func stampVia(via string, source netip.AddrPort) string {
 	return strings.Join(append(out, "received="+source.Addr().String()), ";")
 }
 
-// replyTo is where a stateless response over UDP goes: the source address, and
+// ReplyTo is where a stateless response over UDP goes: the source address, and
 // the source port if rport asks for it, else the port of sent-by.
-func replyTo(answer []byte, source netip.AddrPort) netip.AddrPort {
+func ReplyTo(answer []byte, source netip.AddrPort) netip.AddrPort {
 	h := grammar.Read(answer)
 	via, _ := h.Get("via")
 	_, params, _ := strings.Cut(via, ";")
@@ -220,17 +221,25 @@ func replyTo(answer []byte, source netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(source.Addr(), port)
 }
 
-// tag is our tag in the dialog that an INVITE would open. Every response to one
+// Tag is our tag in the dialog that an INVITE would open. Every response to one
 // request must carry the same tag, section 8.2.6.2, whichever part of us answers.
-func (g *guard) tag(callID, fromTag, seq string) string {
+func (g *Guard) Tag(callID, fromTag, seq string) string {
 	m := hmac.New(sha256.New, g.secret[:])
 	fmt.Fprintf(m, "%s\x00%s\x00%s", callID, fromTag, seq)
 	return hex.EncodeToString(m.Sum(nil)[:8])
 }
 
-// retag gives responses that sipgo made by itself (200 to CANCEL, 487, 100) our
+// Mark stands for a called number in the header field that ends loops. It gives
+// away neither the number nor us.
+func (g *Guard) Mark(to string) string {
+	m := hmac.New(sha256.New, g.secret[:])
+	m.Write([]byte("path\x00" + to))
+	return hex.EncodeToString(m.Sum(nil)[:8])
+}
+
+// Retag gives responses that sipgo made by itself (200 to CANCEL, 487, 100) our
 // tag and name. They are known by sipgo's tag, a UUID; ours never look like one.
-func (g *guard) retag(data []byte) []byte {
+func (g *Guard) Retag(data []byte) []byte {
 	if !bytes.HasPrefix(data, []byte("SIP/2.0 ")) {
 		return data
 	}
@@ -248,7 +257,7 @@ func (g *guard) retag(data []byte) []byte {
 	id, _ := h.Get("call-id")
 	cseq, _ := h.Get("cseq")
 	out := append([]byte(nil), data[:start+at]...)
-	out = append(out, ";tag="+g.tag(id, grammar.TagOf(from), grammar.SeqOf(cseq))+"\r\nServer: "+g.server...)
+	out = append(out, ";tag="+g.Tag(id, grammar.TagOf(from), grammar.SeqOf(cseq))+"\r\nServer: "+g.server...)
 	return append(out, data[end:]...)
 }
 

@@ -1,7 +1,6 @@
-package sip
+package socket
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -15,64 +14,68 @@ import (
 // about a thousand messages, by the kernel's way of counting.
 const socketBuffer = 2 << 20
 
-// Bounds on sipgo's memory of UDP sources, see udpReader.
+// Bounds on sipgo's memory of UDP sources, see Reader.
 const (
 	maxSources  = 4096
 	maxRetired  = 8
 	retiredLife = 40 * time.Second // longer than 64*T1: what a reader passed up has been answered
 )
 
-// udpSocket is one signalling socket. sipgo reads it through one udpReader at a time.
-type udpSocket struct {
+// UDP is one signalling socket. sipgo reads it through one Reader at a time.
+type UDP struct {
+	Gone  func(netip.AddrPort) // an ICMP error came back from there; may be nil
+	Serve func(*Reader)        // starts sipgo on a reader, in a goroutine of its own
+	Known chan struct{}        // closed by the first read: sipgo knows the socket now
+	Deaf  atomic.Bool          // drops everything that arrives: the UA is closing
+
 	conn   net.PacketConn
 	local  netip.AddrPort
 	face   int // see facedAddr
-	tap    tap
-	guard  *guard
-	gone   func(netip.AddrPort) // an ICMP error came back from there
-	serve  func(*udpReader)     // starts sipgo on a reader, in a goroutine of its own
-	deaf   atomic.Bool          // drops everything that arrives: the UA is closing
+	tap    Tap
+	guard  *Guard
 	closed chan struct{}
-	known  chan struct{} // closed by the first read: sipgo knows the socket now
 	once   sync.Once
 	first  sync.Once
 
 	mu      sync.Mutex
-	retired []*udpReader
+	retired []*Reader
 }
 
-func newUDPSocket(conn net.PacketConn, f *face, g *guard, t tap) *udpSocket {
+// NewUDP takes over conn, which is bound to local and is the face-th of the UDP
+// sockets, from 0. Gone and Serve are set before its first reader is served.
+func NewUDP(conn net.PacketConn, local netip.AddrPort, face int, g *Guard, t Tap) *UDP {
 	receiveErrors(conn)
 	if c, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
 		c.SetReadBuffer(socketBuffer) // the kernel gives what it allows
 	}
-	return &udpSocket{conn: conn, local: f.addr, face: f.index, tap: t, guard: g, closed: make(chan struct{}), known: make(chan struct{})}
+	return &UDP{conn: conn, local: local, face: face, tap: t, guard: g, closed: make(chan struct{}), Known: make(chan struct{})}
 }
 
 // Close ends all readers.
-func (s *udpSocket) Close() error {
+func (s *UDP) Close() error {
 	s.once.Do(func() { close(s.closed) })
 	return s.conn.Close()
 }
 
-// udpReader is the PacketConn that sipgo sees. sipgo remembers every source
+// Reader is the PacketConn that sipgo sees. sipgo remembers every source
 // address for as long as it reads from one PacketConn; so that a stranger with
 // many addresses cannot fill the memory, a reader that has seen maxSources of
 // them gives its place to a fresh one, and reports itself closed only when
 // the transactions that it started are over.
-type udpReader struct {
-	socket *udpSocket
+type Reader struct {
+	socket *UDP
 	seen   map[netip.AddrPort]struct{}
 	end    chan struct{} // closed to end a retired reader early
 	old    bool
 }
 
-func (s *udpSocket) newReader() *udpReader {
-	return &udpReader{socket: s, seen: map[netip.AddrPort]struct{}{}, end: make(chan struct{})}
+// NewReader makes a reader for Serve.
+func (s *UDP) NewReader() *Reader {
+	return &Reader{socket: s, seen: map[netip.AddrPort]struct{}{}, end: make(chan struct{})}
 }
 
 // retire puts a fresh reader in r's place.
-func (s *udpSocket) retire(r *udpReader) {
+func (s *UDP) retire(r *Reader) {
 	r.old, r.seen = true, nil
 	s.mu.Lock()
 	s.retired = append(s.retired, r)
@@ -81,11 +84,11 @@ func (s *udpSocket) retire(r *udpReader) {
 		s.retired = s.retired[1:]
 	}
 	s.mu.Unlock()
-	s.serve(s.newReader())
+	s.Serve(s.NewReader())
 }
 
 // forget takes an ended reader off the list.
-func (s *udpSocket) forget(r *udpReader) {
+func (s *UDP) forget(r *Reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, q := range s.retired {
@@ -97,8 +100,8 @@ func (s *udpSocket) forget(r *udpReader) {
 }
 
 // ReadFrom returns the next message that passed the guard.
-func (r *udpReader) ReadFrom(b []byte) (int, net.Addr, error) {
-	r.socket.first.Do(func() { close(r.socket.known) })
+func (r *Reader) ReadFrom(b []byte) (int, net.Addr, error) {
+	r.socket.first.Do(func() { close(r.socket.Known) })
 	if r.old {
 		return r.waitForEnd()
 	}
@@ -110,11 +113,11 @@ func (r *udpReader) ReadFrom(b []byte) (int, net.Addr, error) {
 			}
 			return 0, nil, net.ErrClosed
 		}
-		source, ok := addrPortOf(addr)
+		source, ok := AddrPort(addr)
 		if !ok {
 			continue
 		}
-		if r.socket.deaf.Load() || !r.socket.passes(b[:n], source) {
+		if r.socket.Deaf.Load() || !r.socket.passes(b[:n], source) {
 			continue
 		}
 		r.seen[source] = struct{}{}
@@ -128,7 +131,7 @@ func (r *udpReader) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
-func (r *udpReader) waitForEnd() (int, net.Addr, error) {
+func (r *Reader) waitForEnd() (int, net.Addr, error) {
 	life := time.NewTimer(retiredLife)
 	defer life.Stop()
 	select {
@@ -141,23 +144,23 @@ func (r *udpReader) waitForEnd() (int, net.Addr, error) {
 }
 
 // passes asks the guard and sends its answer. A panic costs one datagram.
-func (s *udpSocket) passes(data []byte, source netip.AddrPort) (ok bool) {
+func (s *UDP) passes(data []byte, source netip.AddrPort) (ok bool) {
 	defer func() {
 		if recover() != nil {
 			ok = false
 		}
 	}()
 	s.tap.received(data, "udp", s.local, source)
-	ok, answer := s.guard.admit(data, source, "udp")
+	ok, answer := s.guard.Admit(data, source, "udp")
 	if answer != nil {
-		s.write(answer, net.UDPAddrFromAddrPort(replyTo(answer, source)))
+		s.Write(answer, net.UDPAddrFromAddrPort(ReplyTo(answer, source)))
 	}
 	return ok
 }
 
 // readError says whether reading may go on. An ICMP error belongs to something
 // that we sent: its destination is reported and the socket is as good as before.
-func (s *udpSocket) readError(err error) (goOn bool) {
+func (s *UDP) readError(err error) (goOn bool) {
 	select {
 	case <-s.closed:
 		return false
@@ -170,18 +173,18 @@ func (s *udpSocket) readError(err error) (goOn bool) {
 	return isNetworkError(err)
 }
 
-func (s *udpSocket) reportErrors() {
+func (s *UDP) reportErrors() {
 	for _, a := range pendingErrors(s.conn) {
-		if s.gone != nil {
-			s.gone(a)
+		if s.Gone != nil {
+			s.Gone(a)
 		}
 	}
 }
 
-// write sends once more when the socket reports an earlier datagram's ICMP error.
-func (s *udpSocket) write(b []byte, addr net.Addr) (int, error) {
+// Write sends once more when the socket reports an earlier datagram's ICMP error.
+func (s *UDP) Write(b []byte, addr net.Addr) (int, error) {
 	if s.tap != nil {
-		remote, _ := addrPortOf(addr)
+		remote, _ := AddrPort(addr)
 		s.tap.sent(b, "udp", s.local, remote)
 	}
 	n, err := s.conn.WriteTo(b, addr)
@@ -203,27 +206,30 @@ func isNetworkError(err error) bool {
 }
 
 // WriteTo sends a message; sipgo's own responses get our tag on the way.
-func (r *udpReader) WriteTo(b []byte, addr net.Addr) (int, error) {
-	out := r.socket.guard.retag(b)
+func (r *Reader) WriteTo(b []byte, addr net.Addr) (int, error) {
+	out := r.socket.guard.Retag(b)
 	if r.socket.face > 0 {
 		out = plainPort(out)
 	}
-	if _, err := r.socket.write(out, addr); err != nil {
+	if _, err := r.socket.Write(out, addr); err != nil {
 		return 0, err
 	}
 	return len(b), nil
 }
 
-// Close does nothing: the socket belongs to the UA.
-func (r *udpReader) Close() error        { return nil }
-func (r *udpReader) LocalAddr() net.Addr { return r.socket.conn.LocalAddr() }
+// Close does nothing: the socket belongs to who made it.
+func (r *Reader) Close() error { return nil }
 
-// Deadlines are not used by sipgo on UDP.
-func (r *udpReader) SetDeadline(t time.Time) error      { return nil }
-func (r *udpReader) SetReadDeadline(t time.Time) error  { return nil }
-func (r *udpReader) SetWriteDeadline(t time.Time) error { return nil }
+// LocalAddr implements net.PacketConn.
+func (r *Reader) LocalAddr() net.Addr { return r.socket.conn.LocalAddr() }
 
-func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
+// SetDeadline and its like do nothing: sipgo does not use them on UDP.
+func (r *Reader) SetDeadline(t time.Time) error      { return nil }
+func (r *Reader) SetReadDeadline(t time.Time) error  { return nil }
+func (r *Reader) SetWriteDeadline(t time.Time) error { return nil }
+
+// AddrPort is the address of a UDP or TCP peer, IPv4 as such; false where there is none.
+func AddrPort(a net.Addr) (netip.AddrPort, bool) {
 	switch a := a.(type) {
 	case *net.UDPAddr:
 		ap := a.AddrPort()
@@ -234,15 +240,4 @@ func addrPortOf(a net.Addr) (netip.AddrPort, bool) {
 	}
 	ap, err := netip.ParseAddrPort(a.String())
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), err == nil
-}
-
-// listenUDP opens a socket of the address's family.
-func listenUDP(ctx context.Context, c Config, address string) (net.PacketConn, error) {
-	network := "udp4"
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		if a, err := netip.ParseAddr(host); err == nil && a.Is6() && !a.Is4In6() {
-			network = "udp6"
-		}
-	}
-	return c.Listen(ctx, network, address)
 }
