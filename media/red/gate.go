@@ -1,6 +1,9 @@
 package red
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // When redundancy is sent, by the loss that the listener reports, in percent.
 const (
@@ -8,12 +11,14 @@ const (
 	heavyLoss = 10.0
 	easedLoss = 5.0              // below it, two are one too many
 	calmLoss  = 0.5              // below it, none is needed
-	calmFor   = 15 * time.Second // for this long
+	calmFor   = 15 * time.Second // for so long, unless the Gate says otherwise
 )
 
 // Gate decides how many packets to repeat, so that redundancy costs nothing where
 // nothing is lost. It opens at once and closes slowly. The zero value is closed.
 type Gate struct {
+	Calm time.Duration // how long loss must be low before one packet less is repeated; 0: 15 s
+
 	depth int
 	below time.Time // since when fewer would do; zero: they would not
 }
@@ -34,7 +39,7 @@ func (g *Gate) Report(loss float64, now time.Time) {
 	if g.below.IsZero() {
 		g.below = now
 	}
-	if now.Sub(g.below) >= calmFor {
+	if now.Sub(g.below) >= cmp.Or(g.Calm, calmFor) {
 		g.depth, g.below = g.depth-1, time.Time{}
 	}
 }

@@ -27,4 +27,11 @@ func TestGate(t *testing.T) {
 			t.Errorf("at %d s with %v %%: depth %d, want %d", c.second, c.loss, g.Depth(), c.want)
 		}
 	}
+	g = Gate{Calm: time.Minute}
+	for second := range 70 {
+		g.Report(max(0, float64(5-second)), start.Add(time.Duration(second)*time.Second))
+		if open := g.Depth() > 0; open != (second < 65) {
+			t.Errorf("a minute's gate after %d s: open %v", second, open)
+		}
+	}
 }

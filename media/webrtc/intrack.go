@@ -79,6 +79,7 @@ func (p *Peer) trackFound(remote *pion.TrackRemote, receiver *pion.RTPReceiver) 
 	c := remote.Codec()
 	t.codec.Store(uint32(soundOf(codecOf(c.RTPCodecCapability))))
 	t.received.clockRate = c.ClockRate
+	t.received.want.Calm = askedFor
 	p.mu.Lock()
 	p.ins[t] = struct{}{}
 	p.mu.Unlock()

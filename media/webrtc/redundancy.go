@@ -3,6 +3,7 @@ package webrtc
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	pionrtp "github.com/pion/rtp"
 	pion "github.com/pion/webrtc/v4"
@@ -10,6 +11,10 @@ import (
 	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/media/red"
 )
+
+// askedFor is how long a browser is asked for redundancy at least: each new offer
+// costs it up to a frame of sound.
+const askedFor = time.Minute
 
 // soundOf is the codec inside: what RED wraps is Opus.
 func soundOf(c media.Codec) media.Codec {
