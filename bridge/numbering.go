@@ -5,16 +5,6 @@ import (
 	"time"
 )
 
-const (
-	// staleAfter is how far behind the outgoing stream a packet's place may lie
-	// and still be sent, moved up to the next free place. Packets further behind
-	// are a burst after a stall: what filled their place has been heard.
-	staleAfter = 60 * time.Millisecond
-	// staleFor is how long such a burst may last. A source that stays behind has
-	// stopped its timeline for a while, and the stream follows the new one.
-	staleFor = 200 * time.Millisecond
-)
-
 // timelineJump is how far a source's timestamps may run away from the clock
 // before the source is taken to have started a new timeline.
 const timelineJump = 2 * time.Second
@@ -36,7 +26,9 @@ type numbering struct {
 
 	driver *Source   // whose timeline offset translates; nil: the beat
 	offset int64     // position minus source position
-	stale  time.Time // when packets began to come too late; zero: they do not
+	ahead  int64     // how much later than it should the driver is, as its place was filled
+	filled bool      // the last packet was the beat's, in the driver's stead
+	late   time.Time // when the last packet came whose place was filled; zero: none did
 }
 
 func newNumbering(rateHz int) numbering {
@@ -98,30 +90,38 @@ func (n *numbering) elapsed(now time.Time, frame int64) (pos, debt int64) {
 func (n *numbering) follow(src *Source, now time.Time, at, length int64, lost int, marker bool) (p place, ok bool) {
 	pos := at + n.offset
 	clock, debt := n.elapsed(now, length)
-	switch {
+	switch due := n.next(); {
 	case !n.begun || n.driver != src:
-		pos, n.debt, lost, marker = clock, debt, 0, true
-	case pos < n.next():
-		if n.late(now, time.Duration(n.next()-pos)*time.Second/time.Duration(n.rate)) {
+		pos, n.debt, n.ahead, lost, marker = clock, debt, 0, 0, true
+	case pos < due:
+		if n.filled && n.stale(now, due-pos, length) {
 			return place{}, false
 		}
-		pos, lost = n.next(), 0
+		if n.filled {
+			n.ahead += due - pos
+		}
+		pos, lost = due, 0
 	case pos-clock > int64(timelineJump/time.Second)*n.rate:
-		pos, n.debt, lost, marker = clock, debt, 0, true
+		pos, n.debt, n.ahead, lost, marker = clock, debt, 0, 0, true
+	default:
+		back := min(pos-due, n.ahead)
+		pos, n.ahead = pos-back, n.ahead-back
 	}
-	n.driver, n.offset, n.stale = src, pos-at, time.Time{}
+	n.driver, n.offset, n.late, n.filled = src, pos-at, time.Time{}, false
 	return n.put(pos, length, lost, marker, now), true
 }
 
-// late decides whether a packet whose place was filled is dropped.
-func (n *numbering) late(now time.Time, behind time.Duration) bool {
-	if behind <= staleAfter || behind >= timelineJump {
+// stale decides whether a packet of some length whose place was filled, so far
+// behind, is dropped: one of a burst after a stall is, half of which or more has
+// been stood in for. Packets that stay behind and follow each other no faster than
+// they sound are on a timeline that has stopped for a while, and are followed.
+func (n *numbering) stale(now time.Time, behind, length int64) bool {
+	if 2*behind <= length {
 		return false
 	}
-	if n.stale.IsZero() {
-		n.stale = now
-	}
-	return now.Sub(n.stale) < staleFor
+	before := n.late
+	n.late = now
+	return before.IsZero() || int64(now.Sub(before))*n.rate < length*3/4*int64(time.Second)
 }
 
 // beat numbers a packet that the gateway makes itself, length units long. After
@@ -137,8 +137,12 @@ func (n *numbering) beat(now time.Time, length int64, resumed bool) place {
 }
 
 // fill numbers a packet that stands in for a silent driver without taking the
-// stream away from it.
+// stream away from it. It keeps a packet behind the clock, lest it take the place
+// of the driver's next one.
 func (n *numbering) fill(now time.Time, length int64) place {
+	if !n.filled {
+		n.filled, n.debt = true, -length
+	}
 	pos, debt := n.elapsed(now, length)
 	n.debt = debt
 	return n.put(pos, length, 0, false, now)

@@ -184,3 +184,38 @@ func TestAStallOnTheDirectRoadLeavesNothingBehind(t *testing.T) {
 		}
 	}
 }
+
+// Towards an Opus trunk a gap stays a gap; only a long one is filled, with silence.
+func TestAStallTowardsAnOpusTrunkLeavesNothingBehind(t *testing.T) {
+	for _, from := range []media.Codec{media.Opus, media.PCMU} {
+		for _, stall := range []time.Duration{50, 100, 200, 500, 2500} {
+			for _, lost := range []bool{false, true} {
+				stall := stall * time.Millisecond
+				name := fmt.Sprintf("%s, %v, lost: %v", from, stall, lost)
+				withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+					w := &wire{}
+					join(t, r, "trunk", KindPhone).Listen(w, media.Opus, 0)
+					v := newVoice(t, join(t, r, "a", KindWHIP), from, 400, 160)
+					v.say(time.Second)
+					before, at := v.mark()
+					was := heardAt(t, decoded(t, w.all()), before-1600)
+					delay := w.sentAt(was).Sub(at)
+					n := int(stall / v.packetTime())
+					v.carry(n+5, func(i int) fate {
+						return fate{delay: max(0, stall-time.Duration(i)*v.packetTime()), lost: lost && i < n}
+					})
+					v.say(2 * time.Second)
+					after, at := v.mark()
+					pcm := decoded(t, w.all())
+					now := heardAt(t, pcm, len(pcm)-4000)
+					if got := now - after - was + before; got < -8 || got > 8 {
+						t.Errorf("%s: the stream is %.1f ms later than before", name, float64(got)/8)
+					}
+					if got := w.sentAt(now).Sub(at); got > delay+time.Millisecond {
+						t.Errorf("%s: the packet goes out %v after its sound came in, before it was %v", name, got, delay)
+					}
+				})
+			}
+		}
+	}
+}

@@ -16,6 +16,7 @@ type Reorder struct {
 	// would delay the next ones for nothing. 0: every stream is waited for.
 	Memory int
 
+	newest  uint32 // timestamp of the last packet emitted
 	wary    int    // packets left of Memory
 	passed  uint64 // which numbers before next have been emitted, next-1 in the lowest bit
 	wait    time.Duration
@@ -65,7 +66,7 @@ func (r *Reorder) Push(p *media.Packet, emit func(p *media.Packet, lost int)) {
 		r.pass(p, int(ahead), emit)
 	case ahead < maxDropout:
 		r.hold(p, emit)
-	case ahead >= 65535-maxMisorder && !r.anew(p.SequenceNumber):
+	case ahead >= 65535-maxMisorder && !r.anew(p):
 		if r.missed(p.SequenceNumber) {
 			r.wary = r.Memory
 		}
@@ -101,7 +102,7 @@ func (r *Reorder) Reset() {
 }
 
 func (r *Reorder) pass(p *media.Packet, lost int, emit func(p *media.Packet, lost int)) {
-	r.next, r.started = p.SequenceNumber+1, true
+	r.next, r.newest, r.started = p.SequenceNumber+1, p.Timestamp, true
 	r.passed = r.passed<<(lost+1) | 1
 	r.wary = max(0, r.wary-1)
 	emit(p, lost)
@@ -185,13 +186,14 @@ func (r *Reorder) first() *heldPacket {
 	return best
 }
 
-// anew reports whether late packets follow each other for so long that they are
-// a new numbering rather than late.
-func (r *Reorder) anew(sequence uint16) bool {
-	if sequence != r.lateAt+1 {
+// anew reports whether a packet that comes too late is one of a new numbering:
+// its sound is later than all before it, or such packets have followed each other
+// for long.
+func (r *Reorder) anew(p *media.Packet) bool {
+	if p.SequenceNumber != r.lateAt+1 {
 		r.late = 0
 	}
-	r.lateAt = sequence
+	r.lateAt = p.SequenceNumber
 	r.late++
-	return r.late >= lateRun
+	return r.late >= lateRun || int32(p.Timestamp-r.newest) > 0
 }

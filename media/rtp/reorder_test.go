@@ -184,3 +184,19 @@ func TestReorderWaitsOnlyWherePacketsCameOutOfOrder(t *testing.T) {
 		}
 	}
 }
+
+// Ten numbers back is late, unless the sound is later than all before it.
+func TestReorderFollowsANewNumberingByItsTime(t *testing.T) {
+	r, out := NewReorder(2, time.Second), []uint16{}
+	emit := func(p *media.Packet, lost int) { out = append(out, p.SequenceNumber) }
+	for i, n := range []uint16{100, 101, 91, 92, 90} {
+		ts := uint32(i * 160)
+		if n == 90 {
+			ts = 100
+		}
+		r.Push(&media.Packet{SequenceNumber: n, Timestamp: ts}, emit)
+	}
+	if fmt.Sprint(out) != "[100 101 91 92]" {
+		t.Errorf("got %v", out)
+	}
+}
