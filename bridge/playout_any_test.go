@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,7 +40,11 @@ func TestPlayoutTakesWhateverComes(t *testing.T) {
 			}
 			at += int64(rapid.SampledFrom([]int{0, 0, 0, 0, 160, 3000, -3000, 1 << 30}).Draw(t, "jump"))
 			d.at, at = at, at+int64(ticks)
+			before := slices.Clone(d.pcm)
 			p.put(&d, now)
+			if !slices.Equal(d.pcm, before) {
+				t.Fatal("the sound, which others hear too, has changed")
+			}
 			if most := (playoutMost + media.FrameSamples) * p.times; p.depth() < 0 || p.depth() > most {
 				t.Fatalf("%d samples wait", p.depth())
 			}
