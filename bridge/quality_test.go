@@ -129,6 +129,36 @@ func TestTheBuffersShareIsShownApart(t *testing.T) {
 	})
 }
 
+// On the mixed road sound waits for its jitter: that share is shown, per leg, and
+// goes away with the second speaker.
+func TestTheMixedRoadShowsItsBuffer(t *testing.T) {
+	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+		join(t, r, "c", KindPhone).Listen(&wire{}, media.PCMA, 0)
+		a, b := join(t, r, "a", KindWHIP), join(t, r, "b", KindWHIP)
+		l, other := newLossyLeg(t, a, media.PCMU), newVoice(t, b, media.PCMU, 600, 160)
+		done := make(chan struct{})
+		go func() { defer close(done); other.say(20 * time.Second) }()
+		for range 250 { // every 80 ms four packets
+			for range 4 {
+				l.src.Push(l.next())
+			}
+			time.Sleep(80 * time.Millisecond)
+			l.q.PacketsReceived += 4
+			l.q.Jitter = 30 * time.Millisecond
+			a.SetQuality(l.q, time.Now())
+		}
+		<-done
+		mixed := *a.Record().Quality
+		if mixed.BufferMS < 30 || mixed.BufferMS > 150 || mixed.DelayMS != 40+mixed.BufferMS || mixed.Live.BufferMS == 0 {
+			t.Errorf("mixed: buffer %g ms of %g ms, live %+v", mixed.BufferMS, mixed.DelayMS, mixed.Live)
+		}
+		l.say(10*time.Second, never)
+		if alone := *a.Record().Quality; alone.BufferMS != 0 || alone.Live.BufferMS != 0 {
+			t.Errorf("alone: %+v", alone)
+		}
+	})
+}
+
 func TestWhatATrackHeardOutlivesIt(t *testing.T) {
 	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
 		a := join(t, r, "a", KindWHIP)
