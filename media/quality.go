@@ -12,6 +12,7 @@ import (
 type Quality struct {
 	PacketsReceived uint64        `json:"packets_received"`
 	PacketsLost     uint64        `json:"packets_lost"`
+	Mended          uint64        `json:"packets_recovered"` // of the lost ones, had from redundant packets (RFC 2198)
 	PacketsSent     uint64        `json:"packets_sent"`
 	Discarded       uint64        `json:"packets_discarded"` // from strangers, malformed, or too late
 	Jitter          time.Duration `json:"-"`                 // interarrival jitter, RFC 3550 section 6.4.1
@@ -76,8 +77,12 @@ func (q *Quality) Rate() {
 }
 
 // missed is the share of sound that was not heard as it was spoken, in percent.
-func (q *Quality) missed() float64 {
-	return max(q.ConcealedPercent, q.LossPercent-percentOf(q.RecoveredMS, q.HeardMS))
+func (q *Quality) missed() float64 { return max(q.ConcealedPercent, q.LossPercent-q.recovered()) }
+
+// recovered is the share of sound that was had from redundancy, in percent: as sound
+// where it is decoded here, which knows of FEC too, or as packets.
+func (q *Quality) recovered() float64 {
+	return max(percentOf(q.RecoveredMS, q.HeardMS), percentOf(float64(q.Mended), float64(q.PacketsLost+q.PacketsReceived)))
 }
 
 // Since returns how sound has travelled since before, an earlier state of the same leg.
@@ -85,6 +90,7 @@ func (q *Quality) Since(before *Quality, at time.Time) QualityPoint {
 	d := *q
 	d.PacketsReceived = less(q.PacketsReceived, before.PacketsReceived)
 	d.PacketsLost = less(q.PacketsLost, before.PacketsLost) // a late packet can take one back
+	d.Mended = less(q.Mended, before.Mended)
 	d.Pattern = q.Pattern.Since(before.Pattern)
 	d.HeardMS = max(0, q.HeardMS-before.HeardMS)
 	d.RecoveredMS = max(0, q.RecoveredMS-before.RecoveredMS)
@@ -92,7 +98,7 @@ func (q *Quality) Since(before *Quality, at time.Time) QualityPoint {
 	d.Rate()
 	return QualityPoint{
 		At: at, Loss: short(d.LossPercent), Burst: short(d.Burst), Concealed: short(d.ConcealedPercent),
-		Recovered: short(percentOf(d.RecoveredMS, d.HeardMS)), JitterMS: short(d.JitterMS),
+		Recovered: short(d.recovered()), JitterMS: short(d.JitterMS),
 		RoundTripMS: short(d.RoundTripMS), DelayMS: short(d.DelayMS), BufferMS: short(d.BufferMS),
 		RemoteLoss: short(d.RemoteLoss), R: short(d.R), MOS: short(d.MOS), RemoteR: short(d.RemoteR), RemoteMOS: short(d.RemoteMOS),
 	}

@@ -36,6 +36,16 @@ func TestRateAtTwoPercentOfLoss(t *testing.T) {
 	}
 }
 
+func TestRateKnowsOfRedundantPackets(t *testing.T) {
+	q := lossy(Opus)
+	q.Mended = 19 // of 20; nobody decodes
+	q.Rate()
+	p := q.Since(&Quality{}, time.Time{})
+	if q.LossPercent != 2 || q.R < 88 || p.Recovered != 1.9 || p.R < 88 {
+		t.Errorf("%+v\n%+v", q, p)
+	}
+}
+
 func TestRateCountsTheBufferOnce(t *testing.T) {
 	q := lossy(Opus)
 	q.Rate()

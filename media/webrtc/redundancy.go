@@ -3,6 +3,7 @@ package webrtc
 import (
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	pionrtp "github.com/pion/rtp"
@@ -33,6 +34,7 @@ type mending struct {
 	mender  red.Mender
 	blocks  [red.MaxBlocks]red.Block
 	packet  media.Packet
+	mended  atomic.Uint64 // packets that were lost and had from later ones
 }
 
 // learn finds out what the blocks are.
@@ -73,6 +75,7 @@ func (m *mending) unwrap(p *media.Packet, emit func(*media.Packet)) bool {
 			Codec: media.Opus, SequenceNumber: p.SequenceNumber - uint16(last-i), Timestamp: p.Timestamp - uint32(b.Offset),
 			Payload: b.Payload, Arrived: p.Arrived, Redundant: true,
 		}
+		m.mended.Add(1)
 		emit(&m.packet)
 	}
 	primary := blocks[last]

@@ -110,6 +110,7 @@ func (t *InTrack) addQuality(q *media.Quality) {
 	q.PacketsReceived += t.received.packets
 	q.PacketsLost += t.received.lost()
 	q.Discarded += t.received.discarded
+	q.Mended += t.mend.mended.Load()
 	q.Pattern = q.Pattern.Plus(t.received.losses.Pattern())
 	if rate := t.received.clockRate; rate > 0 {
 		q.Jitter = max(q.Jitter, time.Duration(t.received.jitter*float64(time.Second)/float64(rate)))

@@ -67,6 +67,9 @@ func (s *sentStats) reported(r rtcp.ReceptionReport, codec media.Codec, now time
 	}
 }
 
+// maxDropout is RFC 3550 appendix A.1's MAX_DROPOUT.
+const maxDropout = 3000
+
 // receivedStats counts one incoming stream as RFC 3550 appendix A asks.
 type receivedStats struct {
 	ssrc      uint32 // of ours, in reports about it
@@ -104,7 +107,12 @@ func (s *receivedStats) add(seq uint16, timestamp uint32, now time.Time) {
 		s.transit = -int64(timestamp)
 		return
 	}
-	if d := int16(seq - uint16(s.highest)); d > 0 {
+	switch d := int16(seq - uint16(s.highest)); {
+	case d >= maxDropout || d <= -maxDropout: // it numbers anew: nothing is lost in between
+		expected := uint32(s.expected())
+		s.highest = 1<<16 | uint32(seq)
+		s.first = s.highest - expected
+	case d > 0:
 		s.highest += uint32(d)
 	}
 	arrival := int64(now.Sub(s.epoch)) * int64(s.clockRate) / int64(time.Second)

@@ -26,6 +26,7 @@ export class Readout {
       ["They hear, MOS", mos(q?.remote_mos ?? whole?.remote_mos)],
       ["Lost", percent(q?.loss_percent ?? whole?.loss_percent)],
       ["Made up", percent(q?.concealed_percent ?? whole?.concealed_percent)],
+      ["Recovered", percent(q?.recovered_percent)],
       ["Lost towards them", percent(q?.remote_loss_percent ?? whole?.remote_loss_percent)],
       ["Jitter", ms(q?.jitter_ms ?? whole?.jitter_ms)],
       ["Delay", ms(q?.delay_ms ?? whole?.delay_ms)],

@@ -25,6 +25,7 @@
  * @property {string} at their end
  * @property {number} loss_percent 0 to 100
  * @property {number} concealed_percent 0 to 100
+ * @property {number} [recovered_percent] 0 to 100
  * @property {number} jitter_ms
  * @property {number} round_trip_ms
  * @property {number} delay_ms
