@@ -13,8 +13,7 @@ func (b *browser) negotiate() {
 	if b.openOffer != "" || b.wire == nil || !b.wantOffer && !b.wantICE {
 		return
 	}
-	restart := b.wantICE
-	b.redundant = b.peer.WantsRedundancy()
+	restart, redundant := b.wantICE, b.peer.WantsRedundancy()
 	sdp, err := b.peer.CreateOffer(restart)
 	if err != nil {
 		if !errors.Is(err, webrtc.ErrClosed) {
@@ -26,7 +25,7 @@ func (b *browser) negotiate() {
 		b.askedICE = time.Now()
 		b.log.Info("room: ICE restarts")
 	}
-	b.wantOffer, b.wantICE, b.openOffer = false, false, sdp
+	b.wantOffer, b.wantICE, b.redundant, b.openOffer = false, false, redundant, sdp
 	b.answer(offerMessage{"offer", sdp})
 }
 

@@ -40,7 +40,7 @@ func localSDP(text string, w wishes) string {
 // describe appends the lines of an audio section to out.
 func (w wishes) describe(section, out []string) []string {
 	formats := soundFormats(section)
-	opus := ""
+	opus, timed := "", false
 	for pt, c := range formats {
 		if c == media.Opus {
 			opus = pt
@@ -51,6 +51,9 @@ func (w wishes) describe(section, out []string) []string {
 		c := formats[pt]
 		if fmtp, is := cutAttribute(s, "a=fmtp:"); is && (formats[fmtp] == media.Opus || formats[fmtp] == redundant) {
 			continue // pion's
+		}
+		if !timed && strings.HasPrefix(s, "a=") && w.framed() {
+			timed, out = true, append(out, "a=ptime:20") // RFC 8866 section 6.4: as phones have it, so that packets go untouched
 		}
 		switch {
 		case i == 0:
@@ -67,6 +70,11 @@ func (w wishes) describe(section, out []string) []string {
 		out = append(out, s)
 	}
 	return out
+}
+
+// framed reports whether G.711 is preferred, whose packets may have any length.
+func (w wishes) framed() bool {
+	return len(w.sound) > 0 && (w.sound[0] == media.PCMU || w.sound[0] == media.PCMA)
 }
 
 // soundFormats are the payload types of a section that can be put in order.

@@ -23,8 +23,8 @@ func TestLocalSDPPutsFormatsInOrder(t *testing.T) {
 		not     string
 	}{
 		"plain Opus first":     {"63 126 8 0 111", all, wishes{sound: DefaultAudio}, []string{"SAVPF 111 63 0 8 126\r\n", "a=fmtp:63 111/111\r\n", "a=fmtp:111 minptime=10;useinbandfec=1\r\n", "a=fmtp:126 0-16\r\n"}, "stereo"},
-		"RED first":            {"111 63 126 8 0", all, wishes{sound: DefaultAudio, redundancy: true}, []string{"SAVPF 63 111 0 8 126\r\n"}, ""},
-		"G.711 first":          {"111 63 126 8 0", all, wishes{sound: g711, redundancy: true}, []string{"SAVPF 0 63 111 126 8\r\n"}, ""},
+		"RED first":            {"111 63 126 8 0", all, wishes{sound: DefaultAudio, redundancy: true}, []string{"SAVPF 63 111 0 8 126\r\n"}, "a=ptime"},
+		"G.711 first":          {"111 63 126 8 0", all, wishes{sound: g711, redundancy: true}, []string{"SAVPF 0 63 111 126 8\r\nc=IN IP4 0.0.0.0\r\na=ptime:20\r\na=rtpmap:63 RED/48000/2\r\na=fmtp:63 111/111\r\n"}, ""},
 		"narrowband":           {"111", []string{"a=rtpmap:111 OPUS/48000/2"}, wishes{sound: DefaultAudio, maxPlaybackHz: 8000}, []string{"a=fmtp:111 minptime=10;useinbandfec=1;maxplaybackrate=8000\r\n"}, ""},
 		"other payload types":  {"109 9", []string{"a=rtpmap:109 opus/48000/2", "a=rtpmap:9 red/48000/2"}, wishes{sound: DefaultAudio, redundancy: true}, []string{"SAVPF 9 109\r\n", "a=fmtp:9 109/109\r\n"}, ""},
 		"RED around no Opus":   {"63 0", []string{"a=rtpmap:63 red/48000/2", "a=rtpmap:0 PCMU/8000"}, wishes{sound: DefaultAudio}, []string{"SAVPF 63 0\r\n"}, "fmtp:63"},
