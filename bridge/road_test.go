@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -44,6 +45,8 @@ type voice struct {
 	samples int // per packet
 	rateHz  int
 	enc     transcode.Encoder
+	hiss    float64 // RMS of noise under the sine
+	dice    *rand.Rand
 	n       int // samples made
 	seq     uint16
 	ts      uint32
@@ -60,7 +63,7 @@ func newVoiceAt(t *testing.T, p *Participant, codec media.Codec, freq float64, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &voice{t: t, src: s, freq: freq, seq: 65533, ts: math.MaxUint32 - 900}
+	v := &voice{t: t, src: s, freq: freq, seq: 65533, ts: math.MaxUint32 - 900, dice: rand.New(rand.NewPCG(1, 2))}
 	v.recode(codec, samples, rateHz)
 	return v
 }
@@ -82,7 +85,7 @@ func (v *voice) recode(codec media.Codec, samples, rateHz int) {
 func (v *voice) next() *media.Packet {
 	pcm := make([]int16, v.samples)
 	for i := range pcm {
-		pcm[i] = int16(6000 * math.Sin(2*math.Pi*v.freq*float64(v.n+i)/float64(v.rateHz)))
+		pcm[i] = int16(6000*math.Sin(2*math.Pi*v.freq*float64(v.n+i)/float64(v.rateHz)) + v.hiss*v.dice.NormFloat64())
 	}
 	out := make([]byte, transcode.MaxPayload)
 	n, err := v.enc.Encode(pcm, out)

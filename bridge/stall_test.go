@@ -85,6 +85,8 @@ func heardAt(t *testing.T, pcm []int16, from int) int {
 
 // sentAt is when the sound at a tick of a stream went out.
 func (w *wire) sentAt(tick int) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	first := w.packets[0].Timestamp
 	for i, p := range w.packets {
 		if int(p.Timestamp-first) > tick {
@@ -92,6 +94,18 @@ func (w *wire) sentAt(tick int) time.Time {
 		}
 	}
 	return w.at[len(w.at)-1]
+}
+
+// longestPause is the longest time since then in which nothing was sent.
+func (w *wire) longestPause(since time.Time) (worst time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := 1; i < len(w.at); i++ {
+		if w.at[i].After(since) {
+			worst = max(worst, w.at[i].Sub(w.at[i-1]))
+		}
+	}
+	return worst
 }
 
 type lineCase struct {
@@ -144,13 +158,8 @@ func onALine(t *testing.T, c lineCase, f func(v *voice, w *wire)) {
 func (v *voice) unbroken(name string, w *wire, since time.Time) {
 	t, length := v.t, v.packetTime()
 	t.Helper()
-	p, worst := w.all(), time.Duration(0)
-	for i := 1; i < len(p); i++ {
-		if w.at[i].After(since) {
-			worst = max(worst, w.at[i].Sub(w.at[i-1]))
-		}
-	}
-	if worst > length+85*time.Millisecond {
+	p := w.all()
+	if worst := w.longestPause(since); worst > length+85*time.Millisecond {
 		t.Errorf("%s: nothing was sent for %v", name, worst)
 	}
 	if v.codec == media.Opus { // its decoder has heard this line in perfect silence

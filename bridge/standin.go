@@ -150,14 +150,19 @@ func (l *lull) guess() {
 func (s *Source) hush(f *fanout, p *media.Packet) {
 	l := &s.lull
 	at := s.clock.place(p.Timestamp, p.Codec.ClockRate(), 0, s.now)
-	if s.decoder == nil || s.decodes == media.Opus || l.noise.Update(p.Payload) != nil {
+	if s.decoder == nil || s.decodes == media.Opus {
+		return
+	}
+	if !l.comfort {
+		s.seam()
+	}
+	if l.noise.Update(p.Payload) != nil {
 		return
 	}
 	if !l.comfort {
 		if l.made == 0 && at >= s.next {
 			s.next = at
 		}
-		s.seam()
 		l.due = s.now
 	}
 	l.paused, l.comfort = true, true

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,10 +51,10 @@ func TestRedundancyFollowsLossUpAtOnceAndDownSlowly(t *testing.T) {
 // reporting is a wire whose listener reports loss.
 type reporting struct {
 	wire
-	loss float64
+	percent atomic.Int64
 }
 
-func (w *reporting) UnmendedLoss() float64 { return w.loss }
+func (w *reporting) UnmendedLoss() float64 { return float64(w.percent.Load()) }
 
 // redundant counts the packets since the last call that carry redundancy.
 func (w *reporting) redundant() (with, all int) {
@@ -94,14 +95,14 @@ func TestAReportReachesTheEncoderWithinASecond(t *testing.T) {
 			if with, all := w.redundant(); with > 0 || all < 95 {
 				t.Errorf("mixed %v: %d of %d packets carry redundancy without loss", mixed, with, all)
 			}
-			w.loss = 10
+			w.percent.Store(10)
 			say(1)
 			w.redundant()
 			say(2)
 			if with, all := w.redundant(); with < all/2 {
 				t.Errorf("mixed %v: %d of %d packets carry redundancy at 10 %% loss", mixed, with, all)
 			}
-			w.loss = 0
+			w.percent.Store(0)
 			say(15)
 			w.redundant()
 			say(2)
