@@ -17,11 +17,11 @@ type path struct {
 	sound  func(pos int) int16 // what is said
 	length int                 // of a packet; 0: 160
 	delay  func(packet int) float64
-	ppm    float64              // by how much the speaker's clock is faster than ours
-	phase  int                  // of the beat
-	order  bool                 // packets do not overtake each other
-	wide   bool                 // said at 16 kHz; sound counts samples
-	pause  func(packet int) int // silence on the wire before a packet
+	ppm    float64                // by how much the speaker's clock is faster than ours
+	phase  int                    // of the beat
+	late   func(beat int) float64 // how much too late a beat comes
+	wide   bool                   // said at 16 kHz; sound counts samples
+	pause  func(packet int) int   // silence on the wire before a packet
 }
 
 // heard is what came out.
@@ -63,6 +63,9 @@ func (l path) run(tb testing.TB, length time.Duration) *heard {
 	next, started := arrives(), false
 	for beat := 0; beat*media.FrameSamples < int(length*8/time.Millisecond); beat++ {
 		now := beat*media.FrameSamples + l.phase
+		if l.late != nil {
+			now += int(l.late(beat))
+		}
 		for ; next <= float64(now); next = arrives() {
 			for i := range pcm {
 				pcm[i] = l.sound(at*n + i)
@@ -234,6 +237,27 @@ func TestAPauseOnTheWireIsNoStall(t *testing.T) {
 		t.Errorf("the pauses leave %.1f ms of delay", d/8)
 	}
 	unbroken(t, "tone", h, said)
+}
+
+func TestBeatsThatComeLateDoNotCountAsJitter(t *testing.T) {
+	said := spoken(t)
+	for name, late := range map[string]func(int) float64{
+		"all by up to 5 ms": uniform(5),
+		"one in fifty by 15 ms": func(beat int) float64 {
+			if beat%50 == 0 {
+				return 15 * 8
+			}
+			return 0
+		},
+	} {
+		for phase := 0; phase < 160; phase += 20 {
+			h := path{sound: said, late: late, phase: phase}.run(t, 20*time.Second)
+			if d := h.mean(5, 19); d > 24 || h.concealed > 0.0003 { // the first one may mislead
+				t.Errorf("%s, phase %d: delay %.1f ms, %.2f %% concealed", name, phase, d, 100*h.concealed)
+			}
+			unbroken(t, name, h, said)
+		}
+	}
 }
 
 func TestPacketsOfAnyLengthWaitNoLongerThanTheyMust(t *testing.T) {
