@@ -52,6 +52,7 @@ type Source struct {
 
 	mu      sync.Mutex // one packet at a time; taken before any Sink.mu
 	order   *rtp.Reorder
+	ahead   overtaking
 	clock   timeline
 	decoder transcode.Decoder // made when somebody needs sound rather than payloads
 	decodes media.Codec       // what it decodes
@@ -141,6 +142,7 @@ func (s *Source) Push(p *media.Packet) {
 	defer s.mu.Unlock()
 	s.now = p.Arrived
 	s.order.Push(p, s.inOrder)
+	s.ahead.adapt(s.order, s.playout.open, s.now)
 	s.behind.Store(!s.order.Deadline().IsZero())
 }
 

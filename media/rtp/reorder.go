@@ -25,6 +25,7 @@ type Reorder struct {
 	count   int
 	next    uint16 // the number that is due
 	started bool
+	overdue int    // packets given up that came after all
 	late    int    // packets in a row that came too late
 	lateAt  uint16 // the number of the last of them
 }
@@ -41,10 +42,31 @@ const lateRun = 8
 // NewReorder makes a Reorder that holds up to most packets (kept within 1 to
 // 32) and none longer than wait.
 func NewReorder(most int, wait time.Duration) *Reorder {
-	most = max(1, min(32, most))
-	slots := 1 << bits.Len(uint(most-1))
-	return &Reorder{wait: wait, most: most, held: make([]heldPacket, slots)}
+	r := &Reorder{}
+	r.Wait(most, wait)
+	return r
 }
+
+// Wait changes how many packets are held, 1 to 32, and how long, from the next
+// packet on. More than ever before allocates.
+func (r *Reorder) Wait(most int, wait time.Duration) {
+	r.most, r.wait = max(1, min(32, most)), wait
+	slots := 1 << bits.Len(uint(r.most-1))
+	if slots <= len(r.held) {
+		return
+	}
+	held := make([]heldPacket, slots)
+	for _, h := range r.held {
+		if h.used {
+			held[int(h.packet.SequenceNumber)%slots] = h
+		}
+	}
+	r.held = held
+}
+
+// Overdue returns how many packets came only after they had been given up: with
+// more patience they would have been of use.
+func (r *Reorder) Overdue() int { return r.overdue }
 
 // Push takes the next packet as it arrived and emits what is in order now;
 // lost is the number of packets given up right before the emitted one.
@@ -69,6 +91,7 @@ func (r *Reorder) Push(p *media.Packet, emit func(p *media.Packet, lost int)) {
 	case ahead >= 65535-maxMisorder && !r.anew(p):
 		if r.missed(p.SequenceNumber) {
 			r.wary = r.Memory
+			r.overdue++
 		}
 		return // late or twice
 	default:
@@ -128,7 +151,7 @@ func (r *Reorder) hold(p *media.Packet, emit func(p *media.Packet, lost int)) {
 		r.pass(p, ahead, emit)
 	default:
 		r.keep(p)
-		if r.count == r.most { // full: the missing one is not worth more delay
+		if r.count >= r.most { // full: the missing one is not worth more delay
 			r.skip(emit)
 		}
 	}

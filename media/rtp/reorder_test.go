@@ -200,3 +200,21 @@ func TestReorderFollowsANewNumberingByItsTime(t *testing.T) {
 		t.Errorf("got %v", out)
 	}
 }
+
+func TestReorderLearnsPatience(t *testing.T) {
+	r := NewReorder(2, time.Second)
+	if got := run(t, r, 1, 3, 4, 2, 5); got != "1 3(1) 4 5" || r.Overdue() != 1 {
+		t.Errorf("got %s, %d overdue, want 1", got, r.Overdue())
+	}
+	r.Wait(5, time.Second)
+	if got := run(t, r, 7, 8, 9, 10, 6, 11); got != "6 7 8 9 10 11" {
+		t.Errorf("with more patience: %s", got)
+	}
+	if got := run(t, r, 13, 14, 15); got != "" {
+		t.Errorf("with more patience, %s did not wait", got)
+	}
+	r.Wait(2, time.Second) // three are held
+	if got := run(t, r, 16); got != "13(1) 14 15 16" {
+		t.Errorf("with less patience again: %s", got)
+	}
+}
