@@ -25,7 +25,7 @@ func (s *Session) Quality() media.Quality {
 		Pattern:         r.losses.Pattern(),
 	}
 	if a := s.agreed.Load(); a != nil {
-		q.Codec, q.Packet = a.Codec, a.Ptime
+		q.Codec, q.Packet = a.Codec, r.packing.Length(r.rateHz, a.Ptime)
 	}
 	q.Rate()
 	return q

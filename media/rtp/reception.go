@@ -28,7 +28,8 @@ type reception struct {
 
 	expectedBefore, receivedBefore uint32 // at the last report
 
-	losses media.Losses // their pattern, in all streams
+	losses  media.Losses  // their pattern, in all streams
+	packing media.Packing // how much sound a packet has
 
 	jitter  float64 // in seconds, RFC 3550 A.8
 	transit uint32  // of the last packet, in units of rateHz
@@ -70,6 +71,7 @@ func (r *reception) add(h header) arrival {
 	r.received++
 	r.total++
 	r.losses.Add(h.sequence)
+	r.packing.Add(h.sequence, h.timestamp)
 	return usual
 }
 
@@ -101,6 +103,7 @@ func (r *reception) begin(h header) {
 	r.total++
 	r.losses.Restart()
 	r.losses.Add(h.sequence)
+	r.packing.Add(h.sequence, h.timestamp)
 }
 
 // time updates the jitter by the distance between RTP time and arrival.

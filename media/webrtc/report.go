@@ -90,7 +90,10 @@ func (p *Peer) Quality() media.Quality {
 			t.addQuality(&q)
 		}
 	}
-	q.Codec, q.Packet = audioCodec(ins), media.FrameDuration
+	q.Codec = audioCodec(ins)
+	if q.Packet == 0 { // nothing comes; what we send is of this length
+		q.Packet = media.FrameDuration
+	}
 	q.Rate()
 	return q
 }
@@ -113,6 +116,7 @@ func (t *InTrack) addQuality(q *media.Quality) {
 	q.Mended += t.mend.mended.Load()
 	q.Pattern = q.Pattern.Plus(t.received.losses.Pattern())
 	if rate := t.received.clockRate; rate > 0 {
+		q.Packet = max(q.Packet, t.received.packing.Length(int(rate), 0))
 		q.Jitter = max(q.Jitter, time.Duration(t.received.jitter*float64(time.Second)/float64(rate)))
 	}
 }

@@ -81,6 +81,7 @@ type receivedStats struct {
 	discarded uint64
 	transit   int64
 	losses    media.Losses
+	packing   media.Packing
 	jitter    float64 // in clock units
 	epoch     time.Time
 
@@ -100,6 +101,7 @@ func (s *receivedStats) ourSSRC() uint32 {
 func (s *receivedStats) add(seq uint16, timestamp uint32, now time.Time) {
 	s.packets++
 	s.losses.Add(seq)
+	s.packing.Add(seq, timestamp)
 	if !s.started {
 		s.started, s.epoch = true, now
 		s.first = 1<<16 | uint32(seq) // one cycle up, so that a late packet cannot go below 0
