@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 
 	"github.com/pion/ice/v4"
@@ -34,7 +35,8 @@ type Engine struct {
 	interceptors *interceptor.Registry
 	certificate  pion.Certificate
 	udp          ice.UDPMux
-	socket       datagrams // under udp; nil: there is no short road
+	socket       datagrams     // under udp; nil: there is no short road
+	spread       *spreadSocket // socket, if there are several
 	doors        doors
 	udpAddr      netip.AddrPort
 	tcp          ice.TCPMux
@@ -55,6 +57,9 @@ func NewEngine(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	if cfg.Audio == nil {
 		cfg.Audio = DefaultAudio
+	}
+	if cfg.Readers == 0 && cfg.ICELite {
+		cfg.Readers = (runtime.GOMAXPROCS(0) + 1) / 2 // phones want the others
 	}
 	cfg.Timeouts = cfg.Timeouts.withDefaults()
 	e := &Engine{cfg: cfg, peers: make(map[*Peer]struct{}), doors: doors{open: make(map[netip.AddrPort]*Peer)}}
@@ -95,23 +100,39 @@ func (e *Engine) openUDP(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for WebRTC on udp %s: %w", e.cfg.UDPAddr, err)
 	}
-	if c, ok := conn.(interface {
-		SetReadBuffer(int) error
-		SetWriteBuffer(int) error
-	}); ok { // best effort: the kernel caps it
-		_ = c.SetReadBuffer(socketBuffer)
-		_ = c.SetWriteBuffer(socketBuffer)
-	}
 	if e.udpAddr, err = netip.ParseAddrPort(conn.LocalAddr().String()); err != nil {
 		_ = conn.Close()
 		return fmt.Errorf("WebRTC UDP socket: %w", err)
 	}
+	e.udp = pion.NewICEUDPMux(quietLogger{e.cfg.Log, "ice-udp"}, e.guard(ctx, conn))
+	return nil
+}
+
+// guard keeps from pion what takes the short road, if conn is a plain UDP socket.
+func (e *Engine) guard(ctx context.Context, conn net.PacketConn) net.PacketConn {
+	enlarge(conn)
+	if c, ok := conn.(*net.UDPConn); ok && e.cfg.Readers > 1 {
+		if s := spread(ctx, c, e.cfg.Readers, &e.doors, e.cfg.Log); s != nil {
+			e.socket, e.spread = s, s
+			return s
+		}
+	}
 	if s, ok := quick(conn); ok {
 		e.socket = s
-		conn = &guardedSocket{s, &e.doors}
+		return &guardedSocket{s, &e.doors}
 	}
-	e.udp = pion.NewICEUDPMux(quietLogger{e.cfg.Log, "ice-udp"}, conn)
-	return nil
+	return conn
+}
+
+// enlarge asks for larger buffers; the kernel caps them.
+func enlarge(conn net.PacketConn) {
+	if c, ok := conn.(interface {
+		SetReadBuffer(int) error
+		SetWriteBuffer(int) error
+	}); ok {
+		_ = c.SetReadBuffer(socketBuffer)
+		_ = c.SetWriteBuffer(socketBuffer)
+	}
 }
 
 func udpNetwork(address string) (string, error) {
@@ -251,6 +272,9 @@ func (e *Engine) closePorts() error {
 	var errs []error
 	if e.udp != nil {
 		errs = append(errs, e.udp.Close())
+	}
+	if e.spread != nil {
+		e.spread.readers.Wait()
 	}
 	if e.tcp != nil {
 		errs = append(errs, e.tcp.Close())

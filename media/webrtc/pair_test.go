@@ -17,11 +17,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// engine opens an Engine on a free loopback port for the length of a test.
+// engine opens an Engine on a free loopback port for the length of a test. Servers
+// read with two goroutines, clients with one.
 func engine(t testing.TB, cfg Config) *Engine {
 	t.Helper()
 	if cfg.UDPAddr == "" {
 		cfg.UDPAddr = "127.0.0.1:0"
+	}
+	if cfg.ICELite && cfg.Readers == 0 {
+		cfg.Readers = 2
 	}
 	cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	e, err := NewEngine(context.Background(), cfg)

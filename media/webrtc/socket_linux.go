@@ -3,6 +3,7 @@
 package webrtc
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -96,4 +97,34 @@ func (s *quickSocket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) 
 		return 0, err
 	}
 	return len(b), nil
+}
+
+// siblings opens n more sockets on the port that first is bound to, or as many as
+// can be. The port had to be free for the first; that the kernel lets others join it
+// is said only now, so that a port in use is still an error. (It lets none join
+// but processes of the same user that say the same.)
+func siblings(ctx context.Context, first *net.UDPConn, n int) (more []*net.UDPConn, err error) {
+	share := func(_, _ string, raw syscall.RawConn) (err error) {
+		if e := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); e != nil {
+			return e
+		}
+		return err
+	}
+	raw, err := first.SyscallConn()
+	if err != nil || n <= 0 {
+		return nil, err
+	}
+	if err := share("", "", raw); err != nil {
+		return nil, err
+	}
+	address := first.LocalAddr()
+	network, err := udpNetwork(address.String())
+	lc := net.ListenConfig{Control: share}
+	for len(more) < n && err == nil {
+		var c net.PacketConn
+		if c, err = lc.ListenPacket(ctx, network, address.String()); err == nil {
+			more = append(more, c.(*net.UDPConn))
+		}
+	}
+	return more, err
 }

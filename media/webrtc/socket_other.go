@@ -3,6 +3,7 @@
 package webrtc
 
 import (
+	"context"
 	"net"
 	"net/netip"
 )
@@ -25,3 +26,5 @@ func (s plainSocket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 func (s plainSocket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	return s.WriteToUDPAddrPort(b, to)
 }
+
+func siblings(context.Context, *net.UDPConn, int) ([]*net.UDPConn, error) { return nil, nil }

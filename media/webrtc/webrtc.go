@@ -77,6 +77,7 @@ type Config struct {
 	Listen     media.Listen  // opens the UDP port; nil means media.ListenUDP
 	UDPAddr    string        // "127.0.0.1:7882"; port 0 picks a free one
 	TCPAddr    string        // ICE-TCP; empty: off
+	Readers    int           // sockets and goroutines that read the UDP port; 0: one, servers one per two processors
 	PublicIP   netip.Addr    // what candidates say behind NAT; zero: the local address
 	ICELite    bool          // servers: true; clients, as in tests and the bench: false
 	ICEServers []ICEServer   // clients only
