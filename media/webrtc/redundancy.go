@@ -135,8 +135,8 @@ func (t *OutTrack) Redundant() bool {
 }
 
 // WantsRedundancy reports whether offers and answers made now would ask the other
-// side for RED: always, never, or while its packets get lost. An offer is due when
-// that changes.
+// side for RED: always, never, or while its packets get lost and it knows RED. An
+// offer is due when that changes.
 func (p *Peer) WantsRedundancy() bool {
 	switch p.engine.cfg.Redundancy {
 	case RedundancyAlways:
@@ -155,6 +155,7 @@ func (p *Peer) WantsRedundancy() bool {
 
 func (t *InTrack) wantsRedundancy() bool {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.received.want.Depth() > 0
+	wants := t.received.want.Depth() > 0
+	t.mu.Unlock()
+	return wants && redType(t.receiver.GetParameters().Codecs) >= 0
 }

@@ -286,6 +286,39 @@ func TestRedundancyIsNegotiated(t *testing.T) {
 	}
 }
 
+// Redundancy is wanted of those who know it.
+func TestRedundancyIsWantedOfWhoKnowsIt(t *testing.T) {
+	for _, c := range []struct {
+		theirs Redundancy
+		want   bool
+	}{{RedundancyOnLoss, true}, {NoRedundancy, false}} {
+		server, client := engine(t, Config{ICELite: true}), engine(t, Config{Redundancy: c.theirs})
+		hs, cs := listen(nil)
+		s, p := peer(t, server, cs), peer(t, client, PeerConfig{})
+		if err := s.Receive(Audio); err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.AddTrack(Audio, media.Opus, "a", "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		negotiate(t, s, p, false)
+		waitState(t, hs, Connected)
+		stop := pump(out, media.Opus, make([]byte, 60))
+		in := wait(t, "the track", hs.tracks)
+		stop()
+		if s.WantsRedundancy() {
+			t.Error("wanted without loss")
+		}
+		in.mu.Lock()
+		in.received.want.Report(20, time.Now())
+		in.mu.Unlock()
+		if got := s.WantsRedundancy(); got != c.want {
+			t.Errorf("wanted with loss: %v, want %v", got, c.want)
+		}
+	}
+}
+
 // What comes with loss is asked for with redundancy, and not for ever.
 func TestRedundancyIsWantedOnLoss(t *testing.T) {
 	p := peer(t, engine(t, Config{}), PeerConfig{})
