@@ -30,6 +30,17 @@ func (s *Source) beatFrame(now time.Time, beat uint64, rateHz int) []int16 {
 	return b.convert.at(&b.sound, rateHz)
 }
 
+// skippable reports whether nothing much is lost with what the jitter buffer holds.
+func (s *Source) skippable() bool {
+	if s == nil {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &s.playout
+	return p.depth() <= media.FrameSamples*p.times || p.silent(p.depth()) == p.depth()/p.times
+}
+
 // peek returns the next 5 ms of the jitter buffer, or its continuation.
 func (s *Source) peek() (t tail) {
 	s.mu.Lock()

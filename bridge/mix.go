@@ -118,7 +118,7 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 		k.single = now
 	}
 	k.sendFrame(frame, rateHz, now, func() bool { return k.mixing && !k.performs() })
-	if !k.single.IsZero() && now.Sub(k.single) >= singleFor {
+	if alone := now.Sub(k.single); !k.single.IsZero() && alone >= singleFor && (alone >= singleMost || last.skippable()) {
 		k.leaveMixed(last)
 	}
 }

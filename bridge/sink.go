@@ -11,7 +11,8 @@ import (
 
 const (
 	// singleFor is how long one source must be alone before a mixed sink goes back to direct.
-	singleFor = 2 * time.Second
+	// It waits for a moment in which its jitter buffer holds next to nothing, as that is skipped, until singleMost.
+	singleFor, singleMost = 2 * time.Second, 5 * time.Second
 	// fillAfter is how long a phone's stream may be silent before the beat fills it;
 	// where sound is decoded, the source has stood in by then.
 	fillAfter = 150 * time.Millisecond

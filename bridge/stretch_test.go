@@ -67,6 +67,21 @@ func TestOnlyWholePeriodsAreLeftOutOfVoice(t *testing.T) {
 	}
 }
 
+func TestWhatMayBeSkippedWhenTheMixedRoadIsLeft(t *testing.T) {
+	loud, hush := tone(440, 8000), func(i int) int16 { return int16(i % 50) }
+	for _, c := range []struct {
+		said  func(int) int16
+		waits int
+		want  bool
+	}{{loud, 800, false}, {loud, 161, false}, {loud, 160, true}, {hush, 800, true}} {
+		s := &Source{playout: *filled(1, c.said)}
+		s.playout.read = s.playout.write - int64(c.waits)
+		if got := s.skippable(); got != c.want {
+			t.Errorf("%d ticks may be skipped: %v, want %v", c.waits, got, c.want)
+		}
+	}
+}
+
 func TestSilenceIsChangedByAnyLength(t *testing.T) {
 	p := filled(1, func(i int) int16 { return int16(i % 50) })
 	depth := p.depth()
