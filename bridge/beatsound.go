@@ -17,7 +17,7 @@ type beatSound struct {
 // beatFrame returns the source's next 20 ms for the mixed road at a rate, the
 // same for every sink within one beat.
 func (s *Source) beatFrame(now time.Time, beat uint64, rateHz int) []int16 {
-	b := &s.beat
+	b := s.beat.get()
 	if b.number != beat {
 		b.number = beat
 		s.mu.Lock()

@@ -98,13 +98,13 @@ func (k *Sink) join(e transcode.Encoder, p *portion) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	faded := k.fadePCM[:copy(k.fadePCM[:], p.pcm)]
+	faded := k.fade.get().pcm[:copy(k.fade.get().pcm[:], p.pcm)]
 	k.tail.fade(faded, len(faded)/p.ticks)
 	if p.payload == nil {
 		p.pcm = faded
 		return
 	}
-	if n, err := e.Encode(faded, k.fadeOut[:]); err == nil {
-		p.payload = k.fadeOut[:n]
+	if n, err := e.Encode(faded, k.fade.get().out[:]); err == nil {
+		p.payload = k.fade.get().out[:n]
 	}
 }

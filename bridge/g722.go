@@ -61,11 +61,11 @@ func (s *inStep) calm(is bool) {
 // is good until the next one.
 func (k *Sink) encodeG722(pcm []int16) []byte {
 	k.step.encoded(pcm)
-	n, err := k.g722.Encode(pcm, k.fadeOut[:])
+	n, err := k.g722.Encode(pcm, k.fade.get().out[:])
 	if err != nil {
 		return nil
 	}
-	return k.fadeOut[:n]
+	return k.fade.get().out[:n]
 }
 
 // follow brings the encoder to where the listener is, who has heard pcm from d.

@@ -16,16 +16,21 @@ type mixBuffer struct {
 	mu       sync.Mutex // held by the beat while it mixes; taken before Source.mu and Sink.mu
 	sum      [2 * media.FrameSamples]int32
 	frame    [2 * media.FrameSamples]int16
-	samples  int                      // of sum and frame in use
-	pcm      [2 * longestPacket]int16 // sound that waits for a full packet
+	samples  int // of sum and frame in use
 	n        int
 	packets  [4][]int16
-	out      [transcode.MaxPayload]byte
 	encoder  transcode.Encoder
 	steering steering
 	rateHz   int                 // of encoder
 	up       transcode.Upsampler // of what the gateway plays itself
-	played   [2 * media.FrameSamples]int16
+	room     lazy[mixRoom]
+}
+
+// mixRoom is what a mix needs beyond its sum.
+type mixRoom struct {
+	pcm    [2 * longestPacket]int16 // sound that waits for a full packet
+	out    [transcode.MaxPayload]byte
+	played [2 * media.FrameSamples]int16
 }
 
 // clear begins a mix of 20 ms at a rate.
@@ -61,13 +66,14 @@ func (m *mixBuffer) gather(frame []int16, samples int) [][]int16 {
 		m.packets[0] = frame
 		return m.packets[:1]
 	}
+	waits := &m.room.get().pcm
 	if m.n >= samples { // handed out last time
-		m.n = copy(m.pcm[:], m.pcm[m.n/samples*samples:m.n])
+		m.n = copy(waits[:], waits[m.n/samples*samples:m.n])
 	}
-	m.n += copy(m.pcm[m.n:], frame)
+	m.n += copy(waits[m.n:], frame)
 	full := min(m.n/samples, len(m.packets))
 	for i := range full {
-		m.packets[i] = m.pcm[i*samples : (i+1)*samples]
+		m.packets[i] = waits[i*samples : (i+1)*samples]
 	}
 	return m.packets[:full]
 }
@@ -84,8 +90,9 @@ func (m *mixBuffer) encode(codec media.Codec, rateHz int, opus transcode.OpusSet
 		m.encoder, m.rateHz = e, rateHz
 		e.SetLoss(m.steering.told)
 	}
-	n, err := m.encoder.Encode(pcm, m.out[:])
-	return m.out[:n], err
+	out := &m.room.get().out
+	n, err := m.encoder.Encode(pcm, out[:])
+	return out[:n], err
 }
 
 func (m *mixBuffer) release() {

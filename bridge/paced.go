@@ -22,7 +22,7 @@ func (k *Sink) quiet(f *form) []byte {
 	if f.codec != media.G722 {
 		return f.silence
 	}
-	pcm := k.fadePCM[:f.pace*2]
+	pcm := k.fade.get().pcm[:f.pace*2]
 	clear(pcm)
 	return k.encodeG722(pcm)
 }

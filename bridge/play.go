@@ -107,7 +107,8 @@ func (k *Sink) tickPlay(now time.Time) {
 	k.perform(frame)
 	k.mu.Unlock()
 	if rateHz == media.WidebandHz {
-		frame = k.mix.played[:k.mix.up.Process(frame, k.mix.played[:])]
+		played := &k.mix.room.get().played
+		frame = played[:k.mix.up.Process(frame, played[:])]
 	}
 	k.sendFrame(frame, rateHz, now, func() bool { return true })
 	k.mu.Lock()

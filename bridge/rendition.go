@@ -24,7 +24,7 @@ type rendition struct {
 // encoding is what a rendition keeps while fan-outs come and go.
 type encoding struct {
 	encoder transcode.Encoder
-	pcm     [longestPacket * 4]int16 // sound that waits for a full packet
+	pcm     lazy[[longestPacket * 4]int16] // sound that waits for a full packet
 	n       int
 	at      int64 // position of pcm[0]
 	out     [transcode.MaxPayload]byte
@@ -111,12 +111,13 @@ func (r *rendition) pushFramed(s *Source, d *sound) {
 	if e.n == 0 {
 		e.at = at
 	}
-	e.n += copy(e.pcm[e.n:], pcm)
+	waits := e.pcm.get()
+	e.n += copy(waits[e.n:], pcm)
 	done := 0
 	for ; e.n-done >= frame; done += frame {
-		r.send(s, e.pcm[done:done+frame], e.at+int64(done/n), 0, d.marker && done == 0)
+		r.send(s, waits[done:done+frame], e.at+int64(done/n), 0, d.marker && done == 0)
 	}
-	e.n = copy(e.pcm[:], e.pcm[done:e.n])
+	e.n = copy(waits[:], waits[done:e.n])
 	e.at += int64(done / n)
 }
 

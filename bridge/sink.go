@@ -56,10 +56,15 @@ type Sink struct {
 	tail    tail              // what the mixed road would have sent next
 	g722    transcode.Encoder // of a G.722 stream, for every road
 	step    inStep
-	fadePCM [2 * longestPacket]int16
-	fadeOut [longestPacket]byte
+	fade    lazy[fadeRoom]
 
 	mix mixBuffer
+}
+
+// fadeRoom is where a packet is made that the road does not bring as it is.
+type fadeRoom struct {
+	pcm [2 * longestPacket]int16
+	out [longestPacket]byte
 }
 
 func newSink(l *Participant, w media.Writer, codec media.Codec, ptime time.Duration, fills bool) *Sink {

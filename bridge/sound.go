@@ -41,10 +41,14 @@ type sound struct {
 // converter makes a source's sound available at the other rate. It costs
 // nothing until somebody asks.
 type converter struct {
-	up               transcode.Upsampler
-	down             transcode.Downsampler
-	nextUp, nextDown int64 // positions at which their past is of use
-	pcm              [2 * longestPacket]int16
+	nextUp, nextDown int64 // positions at which the past of both is of use
+	room             lazy[converterRoom]
+}
+
+type converterRoom struct {
+	up   transcode.Upsampler
+	down transcode.Downsampler
+	pcm  [2 * longestPacket]int16
 }
 
 // at returns d at a rate. The slice is good until the next sound.
@@ -63,17 +67,17 @@ func (c *converter) at(d *sound, rateHz int) []int16 {
 
 // warm takes sound to the rate that it does not have.
 func (c *converter) warm(d *sound) []int16 {
-	again, next := c.warmFor(d), d.at+int64(len(d.pcm)/times(d.rateHz))
+	r, again, next := c.room.get(), c.warmFor(d), d.at+int64(len(d.pcm)/times(d.rateHz))
 	if d.rateHz == media.NarrowbandHz {
 		if c.nextUp = next; !again {
-			c.up.Reset()
+			r.up.Reset()
 		}
-		return c.pcm[:c.up.Process(d.pcm, c.pcm[:])]
+		return r.pcm[:r.up.Process(d.pcm, r.pcm[:])]
 	}
 	if c.nextDown = next; !again {
-		c.down.Reset()
+		r.down.Reset()
 	}
-	return c.pcm[:c.down.Process(d.pcm, c.pcm[:])]
+	return r.pcm[:r.down.Process(d.pcm, r.pcm[:])]
 }
 
 // warmFor reports whether the sound before d has been converted too.

@@ -69,7 +69,7 @@ type Source struct {
 	pcm       [2 * longestPacket]int16
 	convert   converter
 
-	beat beatSound
+	beat lazy[beatSound]
 }
 
 // fanout says who gets a source's packets. It is immutable.
