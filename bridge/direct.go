@@ -85,7 +85,21 @@ func (k *Sink) direct(s *Source, p *portion, now time.Time) {
 	k.write(place, p.codec, payload)
 }
 
+// write sends a packet with the next number of the stream, unless it holds nothing
+// and the listener knows already: in discontinuous transmission (RFC 7587 section
+// 3.1.3) a pause is one such packet, and then only its time goes on.
 func (k *Sink) write(p place, codec media.Codec, payload []byte) {
+	rests := codec == media.Opus && len(payload) <= dtxMost && k.form.Load().opus.DTX
+	if rests && k.resting {
+		k.num.unsent()
+		return
+	}
+	p.marker = p.marker || k.resting
+	k.resting = rests
+	k.send(p, codec, payload)
+}
+
+func (k *Sink) send(p place, codec media.Codec, payload []byte) {
 	k.out = media.Packet{Codec: codec, Marker: p.marker, SequenceNumber: p.seq, Timestamp: p.ts, Payload: payload}
 	k.writer.WritePacket(&k.out) // a lost packet is the network's affair; the leg's end is told elsewhere
 }

@@ -148,6 +148,9 @@ func (n *numbering) fill(now time.Time, length int64) place {
 	return n.put(pos, length, 0, false, now)
 }
 
+// unsent gives back the last packet's number. Its time has passed all the same.
+func (n *numbering) unsent() { n.seq-- }
+
 func (n *numbering) put(pos, length int64, lost int, marker bool, now time.Time) place {
 	n.seq += uint16(1 + lost)
 	n.last, n.length, n.at, n.begun = pos, length, now, true

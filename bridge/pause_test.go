@@ -183,3 +183,55 @@ func TestNobodyMutedIsMadeUp(t *testing.T) {
 		continuous(t, w.all(), 160)
 	})
 }
+
+func TestDiscontinuousTransmissionSendsNothingInPauses(t *testing.T) {
+	for _, mixed := range []bool{false, true} {
+		withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+			x.Opus = transcode.DefaultOpus()
+			x.Opus.DTX = true
+			w := &wire{}
+			join(t, r, "trunk", KindPhone).Listen(w, media.Opus, 0)
+			v := newVoice(t, join(t, r, "a", KindPhone), media.PCMU, 400, 160)
+			v.hiss = 10
+			if mixed {
+				quiet := newVoice(t, join(t, r, "b", KindPhone), media.PCMA, 0, 160)
+				done := make(chan struct{})
+				go func() { defer close(done); quiet.say(8 * time.Second) }()
+				defer func() { <-done }()
+			}
+			v.say(time.Second)
+			v.freq = 0
+			v.say(5 * time.Second)
+			spoke := len(w.all())
+			v.freq = 400
+			v.say(time.Second)
+			p := w.all()
+			if spoke > 50+150 {
+				t.Errorf("mixed %v: %d packets in a second of speech and five of pause", mixed, spoke)
+			}
+			if length := p[len(p)-1].Timestamp - p[0].Timestamp; length < 48000*69/10 || length > 48000*71/10 {
+				t.Errorf("mixed %v: time went on by %d ms in 7 s", mixed, length/48)
+			}
+			quiet := 0
+			for i := 1; i < len(p); i++ {
+				step := p[i].Timestamp - p[i-1].Timestamp
+				if p[i].SequenceNumber != p[i-1].SequenceNumber+1 {
+					t.Fatalf("mixed %v: sequence broke at %d", mixed, i)
+				}
+				if step > 960 {
+					quiet++
+				}
+				if step > 960 && !p[i].Marker || step > 48000/2 {
+					t.Errorf("mixed %v: packet %d after %d ms: marker %v", mixed, i, step/48, p[i].Marker)
+				}
+			}
+			if quiet < 5 {
+				t.Errorf("mixed %v: only %d pauses on the wire", mixed, quiet)
+			}
+			sound := decoded(t, p[len(p)-40:])
+			if db := toneDB(sound[len(sound)-4000:], 400); math.Abs(db-voiceDB) > 1 {
+				t.Errorf("mixed %v: after the pause the voice is at %.1f dB", mixed, db)
+			}
+		})
+	}
+}

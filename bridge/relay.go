@@ -24,5 +24,5 @@ func (k *Sink) relay(s *Source, p *media.Packet) {
 	if k.closed.Load() || k.driver.Load() != s {
 		return
 	}
-	k.write(k.relayed.number(p, &k.num), p.Codec, p.Payload)
+	k.send(k.relayed.number(p, &k.num), p.Codec, p.Payload)
 }

@@ -48,6 +48,7 @@ type Sink struct {
 	out     media.Packet
 	mixing  bool
 	filling bool
+	resting bool      // the last packet held nothing, in discontinuous transmission
 	single  time.Time // since when at most one source has been active
 	keys    keys
 	keypad  media.Keypad // keys that are sent as tones

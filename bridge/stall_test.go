@@ -177,6 +177,9 @@ func TestAStallOnTheDirectRoadLeavesNothingBehind(t *testing.T) {
 	for _, c := range lines {
 		for _, stall := range []time.Duration{50, 100, 200, 500, 2500} {
 			for _, lost := range []bool{false, true} {
+				if raceOn && stall > 200 {
+					continue
+				}
 				c := c
 				stall := stall * time.Millisecond
 				c.name = fmt.Sprintf("%s, %v, lost: %v", c.name, stall, lost)
@@ -199,6 +202,9 @@ func TestAStallTowardsAnOpusTrunkLeavesNothingBehind(t *testing.T) {
 	for _, from := range []media.Codec{media.Opus, media.PCMU} {
 		for _, stall := range []time.Duration{50, 100, 200, 500, 2500} {
 			for _, lost := range []bool{false, true} {
+				if raceOn && stall > 200 {
+					continue
+				}
 				stall := stall * time.Millisecond
 				name := fmt.Sprintf("%s, %v, lost: %v", from, stall, lost)
 				withRoom(t, func(t *testing.T, x *Exchange, r *Room) {

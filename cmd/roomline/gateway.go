@@ -152,7 +152,7 @@ func (g *gateway) openExchange(ctx context.Context) error {
 	g.exchange = &bridge.Exchange{
 		Plan: g.plans.inForce, Trusts: bridge.TrustedBy(bound...), Dialer: lateDialer{g},
 		Recorded: g.recorded, Emitted: g.emitted, Refusals: g.refused,
-		Opus:         transcode.OpusSettings{Bitrate: g.s.OpusBitrate, Complexity: g.s.OpusComplexity, FEC: true},
+		Opus:         transcode.OpusSettings{Bitrate: g.s.OpusBitrate, Complexity: g.s.OpusComplexity, FEC: true, DTX: g.s.OpusDTX},
 		MediaTimeout: silence, SpentMinutes: g.spentToday(ctx), Log: g.log,
 	}
 	return nil
