@@ -35,6 +35,8 @@ func (w *wire) heardAt(t *testing.T) (heard []time.Time) {
 	t.Helper()
 	quiet := 0
 	pcm := decoded(t, w.all())
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for i, v := range pcm {
 		if v < 1000 && v > -1000 {
 			quiet++

@@ -44,6 +44,8 @@ type Quality struct {
 	Packet   time.Duration `json:"-"` // sound per packet; 0: not known
 	Pattern  LossPattern   `json:"-"` // of the received packets
 	Reported bool          `json:"-"` // the peer has reported what it receives
+	// Packets that the peer expected and lost between two of its reports.
+	RemoteExpected, RemoteLost uint64 `json:"-"`
 }
 
 // Rate computes percentages, delay, R and MOS from counters and times.
@@ -72,7 +74,7 @@ func (q *Quality) Rate() {
 		q.R, q.MOS = EModel(q.Codec, q.missed(), q.Burst, fromMilliseconds(q.DelayMS))
 	}
 	if q.Reported {
-		q.RemoteR, q.RemoteMOS = EModel(q.Codec, q.RemoteLoss, 1, fromMilliseconds(path+2*q.RemoteJitterMS))
+		q.RemoteR, q.RemoteMOS = EModel(q.Codec, q.lostThere(), 1, fromMilliseconds(path+2*q.RemoteJitterMS))
 	}
 }
 
@@ -85,6 +87,15 @@ func (q *Quality) recovered() float64 {
 	return max(percentOf(q.RecoveredMS, q.HeardMS), percentOf(float64(q.Mended), float64(q.PacketsLost+q.PacketsReceived)))
 }
 
+// lostThere is the peer's loss in percent: of all its reports, else of the last one,
+// which may be of 50 packets only.
+func (q *Quality) lostThere() float64 {
+	if q.RemoteExpected > 0 {
+		return percentOf(float64(q.RemoteLost), float64(q.RemoteExpected))
+	}
+	return q.RemoteLoss
+}
+
 // Since returns how sound has travelled since before, an earlier state of the same leg.
 func (q *Quality) Since(before *Quality, at time.Time) QualityPoint {
 	d := *q
@@ -92,6 +103,7 @@ func (q *Quality) Since(before *Quality, at time.Time) QualityPoint {
 	d.PacketsLost = less(q.PacketsLost, before.PacketsLost) // a late packet can take one back
 	d.Mended = less(q.Mended, before.Mended)
 	d.Pattern = q.Pattern.Since(before.Pattern)
+	d.RemoteExpected, d.RemoteLost = less(q.RemoteExpected, before.RemoteExpected), less(q.RemoteLost, before.RemoteLost)
 	d.HeardMS = max(0, q.HeardMS-before.HeardMS)
 	d.RecoveredMS = max(0, q.RecoveredMS-before.RecoveredMS)
 	d.ConcealedMS = max(0, q.ConcealedMS-before.ConcealedMS)
@@ -100,7 +112,7 @@ func (q *Quality) Since(before *Quality, at time.Time) QualityPoint {
 		At: at, Loss: short(d.LossPercent), Burst: short(d.Burst), Concealed: short(d.ConcealedPercent),
 		Recovered: short(d.recovered()), JitterMS: short(d.JitterMS),
 		RoundTripMS: short(d.RoundTripMS), DelayMS: short(d.DelayMS), BufferMS: short(d.BufferMS),
-		RemoteLoss: short(d.RemoteLoss), R: short(d.R), MOS: short(d.MOS), RemoteR: short(d.RemoteR), RemoteMOS: short(d.RemoteMOS),
+		RemoteLoss: short(d.lostThere()), R: short(d.R), MOS: short(d.MOS), RemoteR: short(d.RemoteR), RemoteMOS: short(d.RemoteMOS),
 	}
 }
 

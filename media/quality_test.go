@@ -82,6 +82,20 @@ func TestBurstsRateLower(t *testing.T) {
 	}
 }
 
+// Two packets lost of the 50 of one report are no bad line: all reports count.
+func TestSinceTakesAllReports(t *testing.T) {
+	before := Quality{Codec: Opus, Reported: true, RemoteLoss: 0, RemoteExpected: 1000, RemoteLost: 100}
+	after := before
+	after.RemoteLoss, after.RemoteExpected, after.RemoteLost = 4, 1250, 102
+	after.Rate()
+	if p := after.Since(&before, time.Time{}); p.RemoteLoss != 0.8 || p.RemoteR < 85 || after.RemoteR > 60 {
+		t.Errorf("%+v in a call of R %.1f", p, after.RemoteR)
+	}
+	if p := after.Since(&after, time.Time{}); p.RemoteLoss != 4 { // no report came: the last one holds
+		t.Errorf("%+v", p)
+	}
+}
+
 // A bad minute is seen while it lasts, though the whole call hardly shows it.
 func TestSinceShowsABadTimeAlone(t *testing.T) {
 	before := lossy(PCMU)

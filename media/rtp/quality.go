@@ -24,6 +24,7 @@ func (s *Session) Quality() media.Quality {
 		Reported:        s.out.heard,
 		Pattern:         r.losses.Pattern(),
 	}
+	q.RemoteExpected, q.RemoteLost = s.out.remote.Sums()
 	if a := s.agreed.Load(); a != nil {
 		q.Codec, q.Packet = a.Codec, r.packing.Length(r.rateHz, a.Ptime)
 	}

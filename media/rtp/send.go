@@ -21,6 +21,7 @@ type outbound struct {
 	heard        bool // one has come
 	roundTrip    time.Duration
 	remoteLoss   float64 // percent
+	remote       media.Reported
 	remoteJitter time.Duration
 }
 

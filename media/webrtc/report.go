@@ -75,8 +75,8 @@ func (p *Peer) tracks() (outs []*OutTrack, ins []*InTrack) {
 	return outs, ins
 }
 
-// Quality sums up all audio of this Peer, both ways; of its streams towards the
-// browser the worst one counts.
+// Quality sums up all audio of this Peer, both ways; for RemoteLoss, jitter and
+// round trip the worst one of its streams counts.
 func (p *Peer) Quality() media.Quality {
 	var q media.Quality
 	outs, ins := p.tracks()
@@ -126,6 +126,8 @@ func (t *OutTrack) addQuality(q *media.Quality) {
 	defer t.mu.Unlock()
 	q.PacketsSent += t.sent.total
 	q.Reported = q.Reported || t.sent.heard
+	expected, lost := t.sent.remote.Sums()
+	q.RemoteExpected, q.RemoteLost = q.RemoteExpected+expected, q.RemoteLost+lost
 	q.RemoteLoss = max(q.RemoteLoss, t.sent.loss)
 	q.RemoteJitterMS = max(q.RemoteJitterMS, media.Milliseconds(t.sent.jitter))
 	q.RoundTripMS = max(q.RoundTripMS, media.Milliseconds(t.sent.roundTrip))

@@ -20,7 +20,8 @@ type sentStats struct {
 	lastAt          time.Time
 	clockRate       uint32
 
-	heard     bool    // a report has come
+	heard     bool // a report has come
+	remote    media.Reported
 	loss      float64 // percent, of the last report
 	jitter    time.Duration
 	roundTrip time.Duration
@@ -53,6 +54,7 @@ func (s *sentStats) report(ssrc uint32, now time.Time) *rtcp.SenderReport {
 
 // reported takes in what the other side says about our stream.
 func (s *sentStats) reported(r rtcp.ReceptionReport, codec media.Codec, now time.Time) {
+	s.remote.Add(r.LastSequenceNumber, r.TotalLost)
 	s.heard, s.loss = true, float64(r.FractionLost)*100/256
 	if rate := codec.ClockRate(); rate > 0 {
 		s.jitter = time.Duration(r.Jitter) * time.Second / time.Duration(rate)
