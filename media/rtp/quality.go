@@ -19,9 +19,9 @@ func (s *Session) Quality() media.Quality {
 		Discarded:       s.in.discarded,
 		Jitter:          time.Duration(r.jitter * float64(time.Second)),
 		RoundTripMS:     media.Milliseconds(s.out.roundTrip),
-		RemoteLoss:      s.out.remoteLoss,
+		RemoteLoss:      s.out.remote.Percent(),
 		RemoteJitterMS:  media.Milliseconds(s.out.remoteJitter),
-		Reported:        s.out.heard,
+		Reported:        s.out.remote.Heard(),
 		Pattern:         r.losses.Pattern(),
 	}
 	q.RemoteExpected, q.RemoteLost = s.out.remote.Sums()
@@ -37,5 +37,5 @@ func (s *Session) Quality() media.Quality {
 func (s *Session) UnmendedLoss() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.out.remoteLoss
+	return s.out.remote.Percent()
 }

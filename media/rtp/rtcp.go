@@ -183,8 +183,7 @@ func (s *Session) hearBlocks(reports []pionrtcp.ReceptionReport, now time.Time) 
 		if r.SSRC != s.ssrc {
 			continue
 		}
-		s.out.remote.Add(r.LastSequenceNumber, r.TotalLost)
-		s.out.heard, s.out.remoteLoss = true, float64(r.FractionLost)*100/256
+		s.out.remote.Add(r.FractionLost, r.LastSequenceNumber, r.TotalLost)
 		if jitter := time.Duration(r.Jitter) * time.Second; s.out.rateHz > 0 && jitter < time.Duration(10*s.out.rateHz)*time.Second {
 			s.out.remoteJitter = jitter / time.Duration(s.out.rateHz) // 10 s and more are no jitter
 		}

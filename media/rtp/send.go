@@ -18,9 +18,7 @@ type outbound struct {
 	reported        uint64 // packets at the last report
 
 	// What the peer's last report said.
-	heard        bool // one has come
 	roundTrip    time.Duration
-	remoteLoss   float64 // percent
 	remote       media.Reported
 	remoteJitter time.Duration
 }
@@ -80,6 +78,7 @@ func (s *Session) sent(p *media.Packet, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.packets++
+	s.out.remote.Sent(p.SequenceNumber)
 	s.out.octets += uint64(len(p.Payload))
 	if p.Codec != media.TelephoneEvent { // whose timestamps stand still
 		s.out.timestamp, s.out.at, s.out.rateHz = p.Timestamp, now, p.Codec.ClockRate()

@@ -125,7 +125,7 @@ func (t *OutTrack) addQuality(q *media.Quality) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	q.PacketsSent += t.sent.total
-	q.Reported = q.Reported || t.sent.heard
+	q.Reported = q.Reported || t.sent.remote.Heard()
 	expected, lost := t.sent.remote.Sums()
 	q.RemoteExpected, q.RemoteLost = q.RemoteExpected+expected, q.RemoteLost+lost
 	q.RemoteLoss = max(q.RemoteLoss, t.sent.loss)

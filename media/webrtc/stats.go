@@ -20,7 +20,6 @@ type sentStats struct {
 	lastAt          time.Time
 	clockRate       uint32
 
-	heard     bool // a report has come
 	remote    media.Reported
 	loss      float64 // percent, of the last report
 	jitter    time.Duration
@@ -33,6 +32,7 @@ func (s *sentStats) add(h *pionrtp.Header, p *media.Packet, length int, now time
 	}
 	s.packets++
 	s.total++
+	s.remote.Sent(h.SequenceNumber)
 	s.octets += uint32(length)
 	if p.Codec != media.TelephoneEvent {
 		s.lastTimestamp, s.lastAt, s.clockRate = p.Timestamp, now, uint32(p.Codec.ClockRate())
@@ -54,8 +54,8 @@ func (s *sentStats) report(ssrc uint32, now time.Time) *rtcp.SenderReport {
 
 // reported takes in what the other side says about our stream.
 func (s *sentStats) reported(r rtcp.ReceptionReport, codec media.Codec, now time.Time) {
-	s.remote.Add(r.LastSequenceNumber, r.TotalLost)
-	s.heard, s.loss = true, float64(r.FractionLost)*100/256
+	s.remote.Add(r.FractionLost, r.LastSequenceNumber, r.TotalLost)
+	s.loss = s.remote.Percent()
 	if rate := codec.ClockRate(); rate > 0 {
 		s.jitter = time.Duration(r.Jitter) * time.Second / time.Duration(rate)
 	}
