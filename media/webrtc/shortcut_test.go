@@ -28,8 +28,14 @@ type talk struct {
 func newTalk(t testing.TB, server, client Config, via ...func(string) string) *talk {
 	t.Helper()
 	server.ICELite = true
+	return newTalkWith(t, engine(t, server), client, via...)
+}
+
+// newTalkWith is newTalk with a server that others use too.
+func newTalkWith(t testing.TB, server *Engine, client Config, via ...func(string) string) *talk {
+	t.Helper()
 	k := &talk{atS: make(chan packet, 1000), atC: make(chan packet, 1000)}
-	k.server, k.side = engine(t, server), engine(t, client)
+	k.server, k.side = server, engine(t, client)
 	hs, cs := listen(collect(k.atS))
 	hc, cc := listen(collect(k.atC))
 	k.hs, k.hc = hs, hc
