@@ -154,6 +154,10 @@ func TestChromiumInTheRoom(t *testing.T) {
 		p.say(map[string]any{"type": "leave"})
 		p.expect("leave")
 	}
+	in, out := h.srv.browserOf(eval[string](t, ctx, "seen.joined")).peer.Shortcut()
+	if in < 25 || out < 25 {
+		t.Errorf("past pion went %d packets from Chromium and %d to it", in, out)
+	}
 	if lines := eval[int](t, ctx, "pc.getTransceivers().filter(t => t.receiver.track.kind === 'audio').length"); lines != 2 {
 		t.Errorf("%d audio lines", lines)
 	}

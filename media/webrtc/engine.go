@@ -35,7 +35,7 @@ type Engine struct {
 	interceptors *interceptor.Registry
 	certificate  pion.Certificate
 	udp          ice.UDPMux
-	socket       datagrams     // under udp; nil: there is no short road
+	socket       datagrams     // under udp
 	spread       *spreadSocket // socket, if there are several
 	doors        doors
 	udpAddr      netip.AddrPort
@@ -108,7 +108,7 @@ func (e *Engine) openUDP(ctx context.Context) error {
 	return nil
 }
 
-// guard keeps from pion what takes the short road, if conn is a plain UDP socket.
+// guard keeps from pion what takes the short road.
 func (e *Engine) guard(ctx context.Context, conn net.PacketConn) net.PacketConn {
 	enlarge(conn)
 	if c, ok := conn.(*net.UDPConn); ok && e.cfg.Readers > 1 {
@@ -117,11 +117,11 @@ func (e *Engine) guard(ctx context.Context, conn net.PacketConn) net.PacketConn 
 			return s
 		}
 	}
+	e.socket = plainSocket{conn}
 	if s, ok := quick(conn); ok {
 		e.socket = s
-		return &guardedSocket{s, &e.doors}
 	}
-	return conn
+	return &guardedSocket{e.socket, &e.doors}
 }
 
 // enlarge asks for larger buffers; the kernel caps them.

@@ -26,7 +26,6 @@ type OutTrack struct {
 	header  pionrtp.Header
 	numbers rollover // of both roads
 	pion    turns
-	short   uint64 // packets that took the short road
 	out     [maxPacket]byte
 
 	mu       sync.Mutex // never held over I/O

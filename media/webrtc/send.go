@@ -36,7 +36,7 @@ func (t *OutTrack) sendShort(payload []byte) bool {
 		return false
 	}
 	t.numbers.saw(i)
-	t.short++
+	t.peer.shortcut.sent.Add(1)
 	_, _ = t.peer.shortcut.socket.WriteToAddrPort(b, to) // lost, as on any network
 	return true
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/pion/dtls/v3"
+	pion "github.com/pion/webrtc/v4"
 
 	"github.com/roomline/roomline/media"
 )
@@ -139,12 +143,8 @@ func (k *talk) sealed(t testing.TB, pt byte, ssrc uint32, seq uint16, payload st
 
 func (k *talk) client() netip.AddrPort { return *k.s.shortcut.route.Load() }
 
-// shorts is how many packets of a stream came by the short road.
-func (t *InTrack) shorts() uint64 {
-	t.stream.mu.Lock()
-	defer t.stream.mu.Unlock()
-	return t.stream.short
-}
+func received(p *Peer) uint64 { n, _ := p.Shortcut(); return n }
+func sent(p *Peer) uint64     { _, n := p.Shortcut(); return n }
 
 func needShortRoad(t testing.TB, k *talk) {
 	t.Helper()
@@ -162,7 +162,7 @@ func TestSoundTakesTheShortRoad(t *testing.T) {
 	k.warm(t)
 	needShortRoad(t, k)
 	k.settle(t)
-	before, most := k.inS.shorts(), uint64(0)
+	before, most := received(k.s), uint64(0)
 	for range 20_000 {
 		k.exchange(t, 7)
 		most++
@@ -171,8 +171,8 @@ func TestSoundTakesTheShortRoad(t *testing.T) {
 		t.Fatalf("only %d numbers", k.up.numbers.highest)
 	}
 	for what, n := range map[string]uint64{
-		"received by the server": k.inS.shorts() - before, "received by the client": k.inC.shorts(),
-		"sent by the server": k.down.short, "sent by the client": k.up.short,
+		"received by the server": received(k.s) - before, "received by the client": received(k.c),
+		"sent by the server": sent(k.s), "sent by the client": sent(k.c),
 	} {
 		if n < most*9/10 {
 			t.Errorf("%s by the short road: %d of %d", what, n, most)
@@ -204,19 +204,45 @@ func TestRoadsMayBeMixed(t *testing.T) {
 	}
 }
 
-// Without a socket of ours under pion, or without keys, sound flows all the same.
+// Where keys cannot be had, sound flows all the same.
 func TestPionsRoadRemains(t *testing.T) {
-	var cut atomic.Bool
-	k := newTalk(t, Config{Listen: lossyListen(&cut)}, Config{})
-	k.warm(t)
+	k := newTalk(t, Config{}, Config{})
+	k.s.shortcut.keys.Store(nil)
 	k.c.shortcut.keys.Store(nil)
+	k.warm(t)
 	k.settle(t)
-	sent := k.up.short
 	for range 100 {
 		k.exchange(t, 1)
 	}
-	if k.inS.shorts() != 0 || k.down.short != 0 || k.up.short != sent {
-		t.Errorf("the short road was taken: %d received; %d and %d sent", k.inS.shorts(), k.down.short, k.up.short-sent)
+	if in, out := k.s.Shortcut(); in != 0 || out != 0 || received(k.c) != 0 {
+		t.Errorf("the short road was taken: %d received and %d sent by the server", in, out)
+	}
+}
+
+func TestKeysOfAnotherPionAreAnError(t *testing.T) {
+	if _, ok := field(&pion.DTLSTransport{}, "connection", reflect.TypeFor[*dtls.Conn]()); ok {
+		t.Error("there is a field that pion does not have")
+	}
+	if _, ok := field(&pion.DTLSTransport{}, "conn", reflect.TypeFor[int]()); ok {
+		t.Error("a field was taken for an int")
+	}
+	if k, err := exportKeys(&pion.DTLSTransport{}); k != nil || err == nil {
+		t.Error("keys without a handshake")
+	}
+}
+
+// A wrapped socket, as of tests that lose packets, has the short road too.
+func TestShortRoadOverAnySocket(t *testing.T) {
+	var cut atomic.Bool
+	k := newTalk(t, Config{Listen: lossyListen(&cut)}, Config{})
+	k.warm(t)
+	needShortRoad(t, k)
+	k.settle(t)
+	for range 100 {
+		k.exchange(t, 1)
+	}
+	if in, out := k.s.Shortcut(); in < 90 || out < 90 {
+		t.Errorf("%d received and %d sent by the short road", in, out)
 	}
 }
 
@@ -322,12 +348,13 @@ func TestANewStreamTakesTheShortRoad(t *testing.T) {
 	k.negotiate(t, false)
 	stop := pump(k.down, media.Opus, []byte("x"))
 	k.inC = wait(t, "the new track", k.hc.tracks)
-	for k.inC.shorts() < 10 {
+	before := sent(k.s)
+	for from := received(k.c); received(k.c) < from+10; {
 		wait(t, "a packet", k.atC)
 	}
 	stop()
-	if k.down.header.SSRC == old || k.down.short < 10 {
-		t.Errorf("SSRC %d after %d, %d packets sent", k.down.header.SSRC, old, k.down.short)
+	if k.down.header.SSRC == old || sent(k.s) < before+10 {
+		t.Errorf("SSRC %d after %d, %d packets sent", k.down.header.SSRC, old, sent(k.s)-before)
 	}
 }
 
@@ -431,7 +458,7 @@ func TestTheShortRoadFollowsThePeer(t *testing.T) {
 		t.Fatalf("the route leads to %v, want %v", k.client(), box.address())
 	}
 	k.exchange(t, 1)
-	shorts := k.inS.shorts()
+	shorts := received(k.s)
 
 	before := box.address()
 	box.move(t)
@@ -443,7 +470,7 @@ func TestTheShortRoadFollowsThePeer(t *testing.T) {
 	}
 	k.negotiate(t, true, box.rewrite)
 	stop := k.pump()
-	for k.inS.shorts() < shorts+20 {
+	for received(k.s) < shorts+20 {
 		if got := wait(t, "a packet from the new address", k.atS); string(got.Payload) == "too early" {
 			t.Fatal("heard from an address that was not validated")
 		}

@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -29,3 +30,33 @@ func (s *guardedSocket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) 
 		}
 	}
 }
+
+// plainSocket is any other PacketConn, such as one of a test.
+type plainSocket struct{ net.PacketConn }
+
+// ReadFromAddrPort implements ice.AddrPortReaderWriter.
+func (s plainSocket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
+	if c, ok := s.PacketConn.(*net.UDPConn); ok {
+		n, from, err := c.ReadFromUDPAddrPort(b)
+		return n, unmap(from), err
+	}
+	n, from, err := s.ReadFrom(b)
+	if err != nil {
+		return n, netip.AddrPort{}, err
+	}
+	u, ok := from.(*net.UDPAddr)
+	if !ok {
+		return n, netip.AddrPort{}, fmt.Errorf("%s is no UDP address", from)
+	}
+	return n, unmap(u.AddrPort()), nil
+}
+
+// WriteToAddrPort implements ice.AddrPortReaderWriter.
+func (s plainSocket) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	if c, ok := s.PacketConn.(*net.UDPConn); ok {
+		return c.WriteToUDPAddrPort(b, to)
+	}
+	return s.WriteTo(b, net.UDPAddrFromAddrPort(to))
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

@@ -22,7 +22,6 @@ func TestPeersAreSpreadOverReaders(t *testing.T) {
 	}
 	type leg struct {
 		out   *OutTrack
-		in    *InTrack
 		heard chan uint16
 		hold  chan struct{} // the callback waits for it
 	}
@@ -46,7 +45,7 @@ func TestPeersAreSpreadOverReaders(t *testing.T) {
 		negotiate(t, s, c, false)
 		waitState(t, hs, Connected)
 		stop := pump(l.out, media.Opus, []byte("x"))
-		for l.in = wait(t, "the track", hs.tracks); l.in.shorts() < 5; {
+		for wait(t, "the track", hs.tracks); received(s) < 5; {
 			wait(t, "a packet", l.heard)
 		}
 		stop()

@@ -104,7 +104,7 @@ type stream struct {
 	track  *InTrack   // nil: everything is queued
 	window window     // of both roads
 	plain  []byte     // what the short road decrypted
-	short  uint64     // packets that came by it
+	mixed  bool       // some packets have come by it
 	pion   turns      // to have one too
 }
 
@@ -117,7 +117,7 @@ func (s *stream) Write(raw []byte) (int, error) {
 	defer s.mu.Unlock()
 	if len(raw) >= 4 {
 		i := s.window.index(binary.BigEndian.Uint16(raw[2:]))
-		if s.short > 0 && !s.window.fresh(i) {
+		if s.mixed && !s.window.fresh(i) {
 			return len(raw), nil // came by the short road before
 		}
 		s.window.saw(i)
@@ -128,9 +128,9 @@ func (s *stream) Write(raw []byte) (int, error) {
 	return s.queue.Write(raw)
 }
 
-// take decrypts a packet that came by the short road and gives it to the track;
-// false: pion shall have it.
-func (s *stream) take(b []byte, key *cryptor, now time.Time) bool {
+// take decrypts a packet that came by the short road, counts it and gives it to the
+// track; false: pion shall have it.
+func (s *stream) take(b []byte, key *cryptor, count *atomic.Uint64, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed.Load() || !s.window.started || !s.knowsLocked(b) {
@@ -146,7 +146,8 @@ func (s *stream) take(b []byte, key *cryptor, now time.Time) bool {
 		return true
 	}
 	s.window.saw(i)
-	s.short++
+	s.mixed = true
+	count.Add(1)
 	s.directLocked(plain, now)
 	if !s.pion.due(now) {
 		return true
