@@ -31,6 +31,7 @@ var floors = [][]string{
 // commands, a browser by tests.
 var aside = map[string][]string{
 	"configs":           {},
+	"scripts/flame":     {},
 	"migrations":        {"store"},
 	"api/client":        {"cmd/roomline", "api"},
 	"store/pgtest":      {"store", "api", "cmd/roomline"},
