@@ -11,7 +11,7 @@ const (
 	playoutSize = 8192                            // samples, a power of two
 	playoutMost = 300 * media.NarrowbandHz / 1000 // ticks: the deepest that it gets
 	pauseLeast  = int(activeFor * media.NarrowbandHz / time.Second)
-	settled     = 60 * media.NarrowbandHz / 1000 // ticks after which concealment is silent
+	fadedOut    = 60 * media.NarrowbandHz / 1000 // ticks after which concealment is silent
 )
 
 // playout is the jitter buffer of the mixed road: decoded sound of one source,
@@ -63,37 +63,46 @@ func (p *playout) put(d *sound, now time.Time) {
 	if n := times(d.rateHz); p.times != n {
 		p.retime(n)
 	}
-	length, pcm := len(d.pcm)/p.times, d.pcm
-	pos := d.at*int64(p.times) + p.offset
-	switch {
-	case d.origin >= concealed && p.open:
-		over := min(max(int(p.write-pos), 0), len(pcm))
-		p.made -= min(p.made, over/p.times) // it is counted there, or was a pause
-		pcm, pos = pcm[over:], pos+int64(over)
-		if p.end = d.at + int64(length); len(pcm) == 0 || pos-p.write > playoutMost {
-			return
-		}
-	case d.origin == received:
+	pcm, pos := d.pcm, d.at*int64(p.times)+p.offset
+	if d.origin == received {
 		p.count(d)
-		p.stretch.packet(ticksOf(now), d.at, int64(length))
+		p.stretch.packet(ticksOf(now), d.at, int64(len(pcm)/p.times))
 	}
-	if ahead := pos - p.write; !p.open || ahead < 0 || ahead > playoutMost*int64(p.times) {
-		pos = p.write
-		p.offset = pos - d.at*int64(p.times)
-	}
-	p.makeUp(int(pos - p.write)) // a silence on the wire stays one
-	p.append(pcm)
-	p.end = d.at + int64(length)
+	p.end = d.at + int64(len(pcm)/p.times)
 	if !p.open { // the direct road carries it; here it is history, for concealment
+		p.offset += p.write - pos
+		p.append(pcm)
 		p.read = p.write
 		return
 	}
-	if over := p.depth() - playoutMost*p.times; over > 0 {
-		p.cut(over)
+	if d.origin >= concealed {
+		if pcm, pos = p.inTime(pcm, pos); len(pcm) == 0 {
+			return
+		}
+	}
+	most := playoutMost * int64(p.times)
+	if pos < p.write || pos > p.write+most { // too late, or another timeline
+		p.offset += p.write - pos
+		pos = p.write
+	}
+	p.makeUp(int(pos - p.write)) // a silence on the wire stays one
+	p.append(pcm)
+	if over := p.write - p.read - most; over > 0 {
+		p.cut(int(over))
 	}
 	if d.origin == received {
 		p.hearing.buffer.Store(p.stretch.waits(ticksOf(now), (pos-p.read)/int64(p.times)))
 	}
+}
+
+// inTime leaves of what stands in for packets what comes in time.
+func (p *playout) inTime(pcm []int16, pos int64) ([]int16, int64) {
+	if pos > p.write+playoutMost*int64(p.times) {
+		return nil, pos
+	}
+	over := min(max(int(p.write-pos), 0), len(pcm))
+	p.made -= min(p.made, over/p.times) // it is counted where it was made, or was a pause
+	return pcm[over:], pos + int64(over)
 }
 
 // count counts what was made up until d came. A pause on the wire lacks nothing, nor

@@ -16,10 +16,10 @@ const (
 
 	marginLeast = 2 // that a packet comes before it is needed
 
-	alike    = 0.6 // of 1: sound that repeats itself
-	patience = 8   // tries after which sound that does not is changed all the same
-	quiet    = 200 // samples below it are as good as silence: -44 dBov
-	clockLag = 60 * media.NarrowbandHz / 1000
+	stretchAlike = 0.6 // of 1: sound that repeats itself
+	stretchTries = 8   // tries after which sound that does not is changed all the same
+	stretchQuiet = 200 // samples below it are as good as silence: -44 dBov
+	clockLag     = 60 * media.NarrowbandHz / 1000
 )
 
 // stretch knows how much sound a playout buffer ought to hold.
@@ -101,7 +101,7 @@ func (p *playout) adapt(now int64, frame int) {
 	n := s.wants((p.read - p.offset) / int64(p.times))
 	done := true
 	switch {
-	case p.depth() == 0 && p.made >= settled: // a pause: what comes will be heard sooner or later
+	case p.depth() == 0 && p.made >= fadedOut: // a pause: what comes will be heard sooner or later
 		p.offset += int64(n * p.times)
 	case n <= -stretchLeast:
 		done = p.shorten(-n, (p.depth()-frame)/p.times)
@@ -162,14 +162,14 @@ func (p *playout) period(most, ahead int) (lag int, ok bool) {
 	past := pcm[:(most+media.FrameSamples)*p.times]
 	p.copy(past, p.read+int64((ahead-most)*p.times))
 	lag, likeness := transcode.Pitch(past, p.times, max(stretchLeast, most/2)*p.times, most*p.times)
-	return lag, likeness >= alike || most >= stretchWide && p.stretch.tries >= patience
+	return lag, likeness >= stretchAlike || most >= stretchWide && p.stretch.tries >= stretchTries
 }
 
 // silent returns how many of the next n ticks are silent, from the first on.
 func (p *playout) silent(n int) int {
 	n = min(n*p.times, p.depth())
 	for i := range n {
-		if v := p.at(p.read + int64(i)); v > quiet || v < -quiet {
+		if v := p.at(p.read + int64(i)); v > stretchQuiet || v < -stretchQuiet {
 			return i / p.times
 		}
 	}
