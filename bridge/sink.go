@@ -125,10 +125,10 @@ func (k *Sink) end() {
 func (k *Sink) Road() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	switch {
+	switch d := k.driver.Load(); {
 	case k.mixing:
 		return "mixed"
-	case k.driver.Load() != nil && !k.filling:
+	case d != nil && !k.filling && (!k.fills || d.active(time.Now())):
 		return "direct"
 	}
 	return "paced"

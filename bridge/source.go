@@ -13,12 +13,13 @@ import (
 const (
 	// activeFor is how long after its last packet a source still counts as a speaker.
 	activeFor = 500 * time.Millisecond
-	// reorderWait is how long a packet waits for the missing one before it, and
-	// reorderMost how many wait: the next packet but one ends it. They wait only
-	// where packets came out of order among the last reorderMemory: elsewhere a gap
-	// is a loss, and mending it at once keeps the packet after it in time.
-	reorderWait   = 30 * time.Millisecond
-	reorderMost   = 2
+	// reorderWait is how long a packet waits for a missing one before it, and
+	// reorderMost how many wait; towards a phone they stop waiting when something
+	// would have to stand in. They wait only where packets came out of order among
+	// the last reorderMemory: elsewhere a gap is a loss, and mending it at once
+	// keeps the packet after it in time.
+	reorderWait   = 60 * time.Millisecond
+	reorderMost   = 4
 	reorderMemory = 1500
 	// longestMend is the longest gap that is filled at once, in ticks.
 	longestMend = 120 * media.NarrowbandHz / 1000

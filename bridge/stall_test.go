@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -232,5 +233,47 @@ func TestAStallTowardsAnOpusTrunkLeavesNothingBehind(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// How much is made up of a minute of sound on a line with jitter, in percent.
+func TestJitterIsNotTakenForLoss(t *testing.T) {
+	for _, c := range []struct {
+		jitter  time.Duration // each packet takes up to that
+		inOrder bool          // none overtakes another
+		loss    int           // percent
+		most    float64
+	}{
+		{0, true, 0, 0}, {30, true, 0, 0}, {60, true, 0, 0.1}, {90, true, 0, 0.5},
+		{30, false, 0, 0.1}, {60, false, 0, 0.1}, {90, false, 0, 1},
+		{0, true, 2, 2.1}, {30, true, 2, 2.2}, {60, false, 2, 2.6},
+	} {
+		withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+			w := &wire{}
+			join(t, r, "phone", KindPhone).Listen(w, media.PCMA, 20*time.Millisecond)
+			v := newVoice(t, join(t, r, "a", KindPhone), media.PCMU, 400, 160)
+			dice := rand.New(rand.NewPCG(3, 4))
+			last, lost := time.Duration(0), 0
+			v.carry(3000, func(i int) fate {
+				sent := time.Duration(i) * v.packetTime()
+				arrives := sent + time.Duration(dice.Int64N(int64(c.jitter*time.Millisecond)+1))
+				if c.inOrder {
+					arrives = max(arrives, last)
+				}
+				last = arrives
+				f := fate{delay: arrives - sent, lost: dice.IntN(100) < c.loss}
+				if f.lost {
+					lost++
+				}
+				return f
+			})
+			h := v.src.Hearing()
+			made := 100 * float64(h.Concealed) / float64(h.Heard)
+			most := c.most - float64(c.loss) + 100*float64(lost)/3000
+			if made > most {
+				t.Errorf("%+v: %.2f %% were made up, want at most %.2f", c, made, most)
+			}
+			continuous(t, w.all(), 160)
+		})
 	}
 }
