@@ -64,6 +64,11 @@ func TestABadLineIsSeenWhileItIsBad(t *testing.T) {
 	if len(room.Items) != 3 || room.Items[1].Participant != id || len(room.Items[1].Points) < 3 {
 		t.Errorf("the room's quality: %+v", room.Items)
 	}
+	for _, p := range room.Items[0].Points { // dana's own line is not to blame for gaps that came from the phone
+		if p.RemoteLoss > 10 {
+			t.Errorf("%.1f %% of loss towards dana: %+v", p.RemoteLoss, p)
+		}
+	}
 	caller.Hangup()
 	cdr := h.cdrs(1)[0]
 	q := cdr.Quality
