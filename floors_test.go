@@ -17,8 +17,8 @@ const module = "github.com/roomline/roomline/"
 // floor. Folders of one floor do not import each other, unless one is the
 // other's parent folder.
 var floors = [][]string{
-	{"media", "media/red", "media/stoi", "sip/text"},
-	{"dialplan", "transcode", "media/rtp", "media/webrtc", "media/webrtc/whip"},
+	{"media", "media/impair", "media/red", "media/stoi", "sip/text"},
+	{"dialplan", "transcode", "transcode/earpiece", "media/rtp", "media/webrtc", "media/webrtc/whip"},
 	{"bridge"},
 	{"sip/grammar", "sip/sdp", "sip/stir", "sip/trace"},
 	{"sip/socket"},
