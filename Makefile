@@ -24,16 +24,16 @@ race:
 	$(GO) test -race -p 1 -timeout 15m ./...
 
 # What the race detector makes too slow, or counts wrongly: all the random orders
-# of events, all the forbidden destinations, allocations.
+# of events, all the forbidden destinations, allocations, speech over loss.
 whole:
-	$(GO) test -run 'Order|Forbidden|Alloc|5000|Thousand' ./sip ./bridge ./dialplan ./media/rtp
+	$(GO) test -run 'Order|Forbidden|Alloc|5000|Thousand|Understood' ./sip ./bridge ./dialplan ./media/rtp
 
 # The C engine beside the Go one: the same sound from both.
 opus:
 	$(GO) test -tags libopus,nolibopusfile ./transcode
 
 long:
-	$(GO) test -count=1 -timeout 60m -tags long -run 'Soak' ./cmd/roomline
+	$(GO) test -count=1 -timeout 60m -tags long -run 'Soak|LossTable' -v ./cmd/roomline ./bridge
 	./scripts/fuzz 30s
 	for room in browser trunk phone; do $(GO) run ./cmd/roomline bench --calls 50 --room $$room || exit 1; done
 	$(GO) run ./cmd/roomline bench setup --cps 500 --duration 20s

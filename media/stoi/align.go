@@ -31,15 +31,16 @@ func Follow(said, heard []int16, rate, most int) (f Followed, err error) {
 // Align finds by how many samples what was heard lies behind what was said, 0 to
 // most, by their cross-correlation.
 func Align(said, heard []int16, most int) (delay int) {
-	n := 1
+	n := 2
 	for n < len(said)+len(heard) {
 		n *= 2
 	}
-	a, b := spectrum(said, n), spectrum(heard, n)
+	f := newFourier(n)
+	a, b := f.spectrum(said, n), f.spectrum(heard, n)
 	for i := range a { // a second transform gives the correlation, mirrored
 		a[i] = complex(real(a[i]), -imag(a[i])) * b[i]
 	}
-	transform(a)
+	f.transform(a)
 	best := 0.0
 	for d := range min(most+1, n) {
 		if c := real(a[(n-d)%n]); c > best {
@@ -49,12 +50,12 @@ func Align(said, heard []int16, most int) (delay int) {
 	return delay
 }
 
-func spectrum(pcm []int16, n int) []complex128 {
+func (f fourier) spectrum(pcm []int16, n int) []complex128 {
 	v := make([]complex128, n)
 	for i, s := range pcm {
 		v[i] = complex(float64(s), 0)
 	}
-	transform(v)
+	f.transform(v)
 	return v
 }
 

@@ -37,14 +37,14 @@ func makeEdges() (e [bandCount + 1]int) {
 }
 
 // bandsOf is the spectrum of every frame of a sound.
-func bandsOf(x []float64) (frames []bands) {
+func bandsOf(x []float64) (all []bands) {
 	var bins [fftLen]complex128
 	for at := 0; at+frameLen < len(x); at += hop {
 		clear(bins[:])
 		for i, w := range window {
 			bins[i] = complex(w*x[at+i], 0)
 		}
-		transform(bins[:])
+		frames.transform(bins[:])
 		var b bands
 		for k := range b {
 			for _, v := range bins[edges[k]:edges[k+1]] {
@@ -52,27 +52,44 @@ func bandsOf(x []float64) (frames []bands) {
 			}
 			b[k] = math.Sqrt(b[k])
 		}
-		frames = append(frames, b)
+		all = append(all, b)
 	}
-	return frames
+	return all
 }
 
-// transform is the discrete Fourier transform in place; the length is a power of
-// two. Each half is transformed by itself, the even and the odd places first.
-func transform(v []complex128) {
+// fourier transforms sound of one length, a power of two. It holds the half circle.
+type fourier []complex128
+
+func newFourier(n int) fourier {
+	f := make(fourier, n/2)
+	for i := range f {
+		f[i] = cmplx.Rect(1, -2*math.Pi*float64(i)/float64(n))
+	}
+	return f
+}
+
+// frames transforms frames of fftLen.
+var frames = newFourier(fftLen)
+
+// transform is the discrete Fourier transform in place: in the order of mirrored
+// bits, transforms of 2, 4, 8 … are joined two by two.
+func (f fourier) transform(v []complex128) {
 	n := len(v)
-	if n == 1 {
-		return
+	for i, j := 1, 0; i < n; i++ {
+		bit := n / 2
+		for ; j&bit != 0; bit /= 2 {
+			j ^= bit
+		}
+		if j ^= bit; i < j {
+			v[i], v[j] = v[j], v[i]
+		}
 	}
-	half := n / 2
-	halves := make([]complex128, n)
-	for i := range half {
-		halves[i], halves[half+i] = v[2*i], v[2*i+1]
-	}
-	transform(halves[:half])
-	transform(halves[half:])
-	for i := range half {
-		turned := halves[half+i] * cmplx.Rect(1, -2*math.Pi*float64(i)/float64(n))
-		v[i], v[half+i] = halves[i]+turned, halves[i]-turned
+	for half := 1; half < n; half *= 2 {
+		for from := 0; from < n; from += 2 * half {
+			for i := range half {
+				a, b := v[from+i], v[from+half+i]*f[i*(len(f)/half)]
+				v[from+i], v[from+half+i] = a+b, a-b
+			}
+		}
 	}
 }
