@@ -78,6 +78,8 @@ type meter struct {
 	rated  int // points with a MOS
 	sum    float64
 	lowest float64
+	buffer float64 // sum, in ms
+	most   float64 // of the buffer, in ms
 	class  QualityClass
 	told   time.Time
 }
@@ -109,6 +111,7 @@ func (m *meter) take(q *media.Quality, now time.Time) *qualityTurn {
 	}
 	if m.rated > 0 {
 		q.LowestMOS, q.MeanMOS = m.lowest, m.sum/float64(m.rated)
+		q.MeanBufferMS, q.MostBufferMS = m.buffer/float64(m.rated), m.most
 	}
 	return turn
 }
@@ -128,6 +131,8 @@ func (m *meter) addLocked(p media.QualityPoint) {
 		m.lowest = mos
 	}
 	m.sum += float64(p.MOS)
+	m.buffer += float64(p.BufferMS)
+	m.most = max(m.most, float64(p.BufferMS))
 	m.rated++
 }
 

@@ -153,7 +153,7 @@ func TestTheMixedRoadShowsItsBuffer(t *testing.T) {
 			t.Errorf("mixed: buffer %g ms of %g ms, live %+v", mixed.BufferMS, mixed.DelayMS, mixed.Live)
 		}
 		l.say(10*time.Second, never)
-		if alone := *a.Record().Quality; alone.BufferMS != 0 || alone.Live.BufferMS != 0 {
+		if alone := *a.Record().Quality; alone.BufferMS != 0 || alone.Live.BufferMS != 0 || alone.MostBufferMS < 30 || alone.MeanBufferMS < 15 || alone.MeanBufferMS >= alone.MostBufferMS {
 			t.Errorf("alone: %+v", alone)
 		}
 	})

@@ -35,9 +35,11 @@ type Quality struct {
 	RemoteR   float64 `json:"remote_r_factor"` // of what the peer hears of us, by its reports; 0 until one has come
 	RemoteMOS float64 `json:"remote_mos"`
 
-	LowestMOS float64       `json:"mos_min"` // the worst five seconds; 0 until they have passed
-	MeanMOS   float64       `json:"mos_avg"` // mean of all five seconds; 0 until they have passed
-	Live      *QualityPoint `json:"live,omitempty"`
+	LowestMOS    float64       `json:"mos_min"`       // the worst five seconds; 0 until they have passed
+	MeanMOS      float64       `json:"mos_avg"`       // mean of all five seconds; 0 until they have passed
+	MeanBufferMS float64       `json:"buffer_avg_ms"` // likewise, of BufferMS
+	MostBufferMS float64       `json:"buffer_max_ms"`
+	Live         *QualityPoint `json:"live,omitempty"`
 
 	// What the figures are made from.
 	Codec    Codec         `json:"-"`

@@ -17,6 +17,7 @@ type QualityTrend struct {
 	Concealed []float32 `json:"concealed_percent" nullable:"false"`
 	JitterMS  []float32 `json:"jitter_ms" nullable:"false"`
 	DelayMS   []float32 `json:"delay_ms" nullable:"false"`
+	BufferMS  []float32 `json:"buffer_ms" nullable:"false"`
 
 	each int // points per value
 	open int // points in the last value
@@ -38,12 +39,14 @@ func (t *QualityTrend) Add(p *QualityPoint, step time.Duration) {
 		t.R, t.RemoteR = append(t.R, p.R), append(t.RemoteR, p.RemoteR)
 		t.Loss, t.Concealed = append(t.Loss, p.Loss), append(t.Concealed, p.Concealed)
 		t.JitterMS, t.DelayMS = append(t.JitterMS, p.JitterMS), append(t.DelayMS, p.DelayMS)
+		t.BufferMS = append(t.BufferMS, p.BufferMS)
 	}
 	t.open++
 	i := len(t.R) - 1
 	t.R[i], t.RemoteR[i] = leastKnown(t.R[i], p.R), leastKnown(t.RemoteR[i], p.RemoteR)
 	t.Loss[i], t.Concealed[i] = max(t.Loss[i], p.Loss), max(t.Concealed[i], p.Concealed)
 	t.JitterMS[i], t.DelayMS[i] = max(t.JitterMS[i], p.JitterMS), max(t.DelayMS[i], p.DelayMS)
+	t.BufferMS[i] = max(t.BufferMS[i], p.BufferMS)
 }
 
 func (t *QualityTrend) halve() {
@@ -51,7 +54,7 @@ func (t *QualityTrend) halve() {
 	for _, pairs := range []struct {
 		values *[]float32
 		join   func(a, b float32) float32
-	}{{&t.R, leastKnown}, {&t.RemoteR, leastKnown}, {&t.Loss, most}, {&t.Concealed, most}, {&t.JitterMS, most}, {&t.DelayMS, most}} {
+	}{{&t.R, leastKnown}, {&t.RemoteR, leastKnown}, {&t.Loss, most}, {&t.Concealed, most}, {&t.JitterMS, most}, {&t.DelayMS, most}, {&t.BufferMS, most}} {
 		v := *pairs.values
 		for i := range len(v) / 2 {
 			v[i] = pairs.join(v[2*i], v[2*i+1])
@@ -73,13 +76,13 @@ func leastKnown(a, b float32) float32 {
 // Points returns the values as points, oldest first, without what a trend does not
 // keep. A trend that came from outside may have slices of any length.
 func (t *QualityTrend) Points() []QualityPoint {
-	n := min(len(t.R), len(t.RemoteR), len(t.Loss), len(t.Concealed), len(t.JitterMS), len(t.DelayMS))
+	n := min(len(t.R), len(t.RemoteR), len(t.Loss), len(t.Concealed), len(t.JitterMS), len(t.DelayMS), len(t.BufferMS))
 	points := make([]QualityPoint, n)
 	for i := range points {
 		points[i] = QualityPoint{
 			At: t.From.Add(time.Duration(i+1) * time.Duration(t.StepMS) * time.Millisecond),
 			R:  t.R[i], MOS: scoreOf(t.R[i]), RemoteR: t.RemoteR[i], RemoteMOS: scoreOf(t.RemoteR[i]),
-			Loss: t.Loss[i], Concealed: t.Concealed[i], JitterMS: t.JitterMS[i], DelayMS: t.DelayMS[i],
+			Loss: t.Loss[i], Concealed: t.Concealed[i], JitterMS: t.JitterMS[i], DelayMS: t.DelayMS[i], BufferMS: t.BufferMS[i],
 		}
 	}
 	return points

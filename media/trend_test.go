@@ -43,7 +43,7 @@ func TestATrendCoversAnyCallInSixtyValues(t *testing.T) {
 func TestATrendIsSmallAndComesBackFromJSON(t *testing.T) {
 	var trend QualityTrend
 	for i := range 500 {
-		trend.Add(&QualityPoint{At: time.Unix(1_800_000_000+int64(i)*5, 0), R: 91.24, RemoteR: 90.15, Loss: 0.4, Concealed: 0.5, JitterMS: 12.3, DelayMS: 101.2}, 5*time.Second)
+		trend.Add(&QualityPoint{At: time.Unix(1_800_000_000+int64(i)*5, 0), R: 91.24, RemoteR: 90.15, Loss: 0.4, Concealed: 0.5, JitterMS: 12.3, DelayMS: 101.2, BufferMS: 20}, 5*time.Second)
 	}
 	text, err := json.Marshal(trend)
 	if err != nil || len(text) > 2500 {

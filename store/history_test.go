@@ -27,7 +27,7 @@ func cdr(id string, after time.Duration) bridge.CDR {
 		},
 		DurationMS: 59000, RingMS: 1000,
 		Trend: &media.QualityTrend{From: created.UTC(), StepMS: 5000, R: []float32{92.5, 0}, RemoteR: []float32{0, 88}, Loss: []float32{0, 1.5},
-			Concealed: []float32{0, 0.7}, JitterMS: []float32{3, 4}, DelayMS: []float32{40, 41.5}},
+			Concealed: []float32{0, 0.7}, JitterMS: []float32{3, 4}, DelayMS: []float32{40, 41.5}, BufferMS: []float32{0, 20}},
 	}
 }
 
