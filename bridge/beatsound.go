@@ -38,7 +38,7 @@ func (s *Source) skippable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &s.playout
-	return p.depth() <= media.FrameSamples*p.times || p.silent(p.depth()) == p.depth()/p.times
+	return p.depth() <= media.FrameSamples*p.times || p.silent(p.read, p.depth()) == p.depth()/p.times
 }
 
 // peek returns the next 5 ms of the jitter buffer, or its continuation.

@@ -126,7 +126,7 @@ func (p *playout) shorten(n, there int) bool {
 	if n = min(n, there); n < stretchLeast {
 		return false
 	}
-	if silent := p.silent(n + stretchFade); silent > stretchFade+stretchLeast {
+	if silent := p.silent(p.read, n+stretchFade); silent > stretchFade+stretchLeast {
 		p.cut((silent - stretchFade) * p.times)
 		return true
 	}
@@ -142,8 +142,12 @@ func (p *playout) lengthen(n int) bool {
 	switch {
 	case n <= 0 || p.depth() < media.FrameSamples*p.times:
 		return false
-	case p.silent(stretchFade) == stretchFade:
-		p.insert(min(n, media.FrameSamples) * p.times)
+	case p.silent(p.read, stretchFade) == stretchFade:
+		n = min(n, media.FrameSamples)
+		if p.silent(p.read-int64(n*p.times), n) < n {
+			return false // a word has just ended, and is not to be repeated
+		}
+		p.insert(n * p.times)
 		return true
 	}
 	lag, ok := p.period(min(max(n, stretchWide), stretchMost), 0)
@@ -158,18 +162,19 @@ func (p *playout) lengthen(n int) bool {
 // to ahead ticks beyond the next frame. Where nothing fits it says ok in the end,
 // if there was much to choose from: noise does not mind.
 func (p *playout) period(most, ahead int) (lag int, ok bool) {
-	var pcm [2 * (2*stretchMost + media.FrameSamples)]int16
+	var pcm [2 * (stretchMost + media.FrameSamples)]int16
 	past := pcm[:(most+media.FrameSamples)*p.times]
 	p.copy(past, p.read+int64((ahead-most)*p.times))
 	lag, likeness := transcode.Pitch(past, p.times, max(stretchLeast, most/2)*p.times, most*p.times)
 	return lag, likeness >= stretchAlike || most >= stretchWide && p.stretch.tries >= stretchTries
 }
 
-// silent returns how many of the next n ticks are silent, from the first on.
-func (p *playout) silent(n int) int {
-	n = min(n*p.times, p.depth())
+// silent returns how many of the n ticks from a position on are silent, up to the
+// first that is not.
+func (p *playout) silent(from int64, n int) int {
+	n = min(n*p.times, int(p.write-from))
 	for i := range n {
-		if v := p.at(p.read + int64(i)); v > stretchQuiet || v < -stretchQuiet {
+		if v := p.at(from + int64(i)); v > stretchQuiet || v < -stretchQuiet {
 			return i / p.times
 		}
 	}

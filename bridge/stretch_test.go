@@ -32,10 +32,11 @@ func (p *playout) around(before []int16) []int16 {
 
 func TestAnyLengthIsCutAndInsertedWithoutAClick(t *testing.T) {
 	for times := 1; times <= 2; times++ {
-		said := tone(440, 8000*float64(times))
+		begun := filled(times, tone(440, 8000*float64(times)))
 		for n := 1; n <= stretchMost*times; n++ {
 			for name, change := range map[string]func(*playout){"cut": func(p *playout) { p.cut(n) }, "inserted": func(p *playout) { p.insert(n) }} {
-				p := filled(times, said)
+				now := *begun
+				p := &now
 				depth, before := p.depth(), make([]int16, media.FrameSamples*times)
 				p.copy(before, p.read-int64(len(before)))
 				clean := bend(p.around(before))
@@ -90,6 +91,27 @@ func TestSilenceIsChangedByAnyLength(t *testing.T) {
 	}
 	if !p.lengthen(77) || depth-p.depth() != 431-77 {
 		t.Errorf("%d were inserted, want 77", p.depth()-depth+431)
+	}
+}
+
+func TestTheEndOfAWordIsNotRepeated(t *testing.T) {
+	loud := tone(440, 8000)
+	p := filled(1, func(i int) int16 {
+		if i < 100*media.FrameSamples {
+			return loud(i)
+		}
+		return 0
+	})
+	frame := make([]int16, media.FrameSamples)
+	if p.lengthen(100) {
+		t.Error("something is inserted right after a word")
+	}
+	p.read += media.FrameSamples
+	if !p.lengthen(100) {
+		t.Error("nothing is inserted in the pause after a word")
+	}
+	if p.copy(frame, p.read); media.Level(frame) > -80 {
+		t.Errorf("what is inserted has %.1f dBov", media.Level(frame))
 	}
 }
 
