@@ -62,7 +62,7 @@ func NewEngine(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.Readers = (runtime.GOMAXPROCS(0) + 1) / 2 // phones want the others
 	}
 	cfg.Timeouts = cfg.Timeouts.withDefaults()
-	e := &Engine{cfg: cfg, peers: make(map[*Peer]struct{}), doors: doors{open: make(map[netip.AddrPort]*Peer)}}
+	e := &Engine{cfg: cfg, peers: make(map[*Peer]struct{}), doors: doors{log: cfg.Log, open: make(map[netip.AddrPort]*Peer)}}
 	if err := e.open(ctx); err != nil {
 		e.closePorts()
 		return nil, err

@@ -2,7 +2,9 @@ package webrtc
 
 import (
 	"encoding/binary"
+	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +60,8 @@ func (s *shortcut) ready() (*keys, netip.AddrPort) {
 
 // doors are the Peers with a short road, by the address they send from.
 type doors struct {
+	log *slog.Logger
+
 	mu   sync.RWMutex
 	open map[netip.AddrPort]*Peer
 }
@@ -81,7 +85,7 @@ func (d *doors) move(p *Peer, from, to netip.AddrPort) {
 }
 
 // takes hands a datagram that is sound to its track; false: it is for pion.
-func (d *doors) takes(b []byte, from netip.AddrPort) bool {
+func (d *doors) takes(b []byte, from netip.AddrPort) (taken bool) {
 	if !isRTP(b) {
 		return false
 	}
@@ -89,12 +93,22 @@ func (d *doors) takes(b []byte, from netip.AddrPort) bool {
 	if p == nil {
 		return false
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			d.log.Error("webrtc: panic", "in", "UDP port", "panic", v, "stack", string(debug.Stack()))
+			taken = true
+		}
+	}()
+	return p.takes(b, time.Now())
+}
+
+func (p *Peer) takes(b []byte, now time.Time) bool {
 	k := p.shortcut.keys.Load()
 	s := p.streams.find(binary.BigEndian.Uint32(b[8:]))
 	if k == nil || s == nil {
 		return false
 	}
-	return s.take(b, k.open, &p.shortcut.received, time.Now())
+	return s.take(b, k.open, &p.shortcut.received, now)
 }
 
 // Shortcut counts the packets of sound that have taken the short road, past pion.
@@ -161,6 +175,7 @@ func (p *Peer) closeShortcut() {
 	p.shortcut.aiming.Lock()
 	defer p.shortcut.aiming.Unlock()
 	p.shortcut.closed = true
+	p.shortcut.keys.Store(nil)
 	p.routeLocked(netip.AddrPort{})
 }
 

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -19,7 +18,6 @@ type spreadSocket struct {
 	datagrams // the first, which sends
 	others    []datagrams
 	doors     *doors
-	log       *slog.Logger
 
 	inbox   chan *letter
 	closed  chan struct{}
@@ -43,7 +41,7 @@ var letters = sync.Pool{New: func() any { return new(letter) }}
 // spread opens up to n-1 more sockets on the port of first, and reads them all.
 // nil if there is no more than the first.
 func spread(ctx context.Context, first *net.UDPConn, n int, d *doors, log *slog.Logger) *spreadSocket {
-	s := &spreadSocket{doors: d, log: log, inbox: make(chan *letter, inboxSize), closed: make(chan struct{})}
+	s := &spreadSocket{doors: d, inbox: make(chan *letter, inboxSize), closed: make(chan struct{})}
 	more, err := siblings(ctx, first, n-1)
 	if err != nil {
 		log.Debug("webrtc: the UDP port has fewer sockets than processors", "sockets", 1+len(more), "error", err)
@@ -83,7 +81,7 @@ func (s *spreadSocket) read(q datagrams) {
 			time.Sleep(time.Millisecond) // nothing that one could mend; do not burn
 			continue
 		}
-		if s.takes(next.b[:n], from) {
+		if s.doors.takes(next.b[:n], from) {
 			continue
 		}
 		next.n, next.from = n, from
@@ -93,16 +91,6 @@ func (s *spreadSocket) read(q datagrams) {
 		default: // pion cannot keep up
 		}
 	}
-}
-
-func (s *spreadSocket) takes(b []byte, from netip.AddrPort) (taken bool) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.log.Error("webrtc: panic", "in", "UDP port", "panic", v, "stack", string(debug.Stack()))
-			taken = true
-		}
-	}()
-	return s.doors.takes(b, from)
 }
 
 // ReadFromAddrPort implements ice.AddrPortReaderWriter.

@@ -106,6 +106,7 @@ type stream struct {
 	plain  []byte     // what the short road decrypted
 	mixed  bool       // some packets have come by it
 	pion   turns      // to have one too
+	order  order
 }
 
 // Write implements io.Writer for one decrypted RTP packet, which came by pion's road.
@@ -121,6 +122,7 @@ func (s *stream) Write(raw []byte) (int, error) {
 			return len(raw), nil // came by the short road before
 		}
 		s.window.saw(i)
+		s.order.came(i)
 	}
 	if s.directLocked(raw, time.Now()) {
 		return len(raw), nil
@@ -139,6 +141,9 @@ func (s *stream) take(b []byte, key *cryptor, count *atomic.Uint64, now time.Tim
 	ssrc, i := binary.BigEndian.Uint32(b[8:]), s.window.index(binary.BigEndian.Uint16(b[2:]))
 	if !s.window.fresh(i) {
 		return true
+	}
+	if s.order.wait(i, s.queue.Count() > 0) {
+		return false
 	}
 	plain, err := key.open(s.plain[:0], b, ssrc, uint32(i>>16))
 	if err != nil {
