@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -76,6 +77,15 @@ func TestQualityIsDrawnOverTime(t *testing.T) {
 	p.Do(t, chromedp.Focus(chromedp.CSS(`[data-id="ph1"] [data-test="quality-plot"]`)), chromedp.KeyEvent(kb.ArrowLeft))
 	p.Wait(t, words+`.includes("ago: good")`)
 	p.Run(t, plot+`.blur()`)
+	p.Wait(t, words+`.startsWith("now: bad")`)
+
+	// So does the mouse, here into the bad minute.
+	box := chromium.Evaluate[[]float64](t, p, `(() => { const b = `+plot+`.querySelector("svg").getBoundingClientRect(); return [b.left + 0.65 * b.width, b.top + 20]; })()`)
+	p.Do(t, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, box[0], box[1]))
+	p.Wait(t, words+`.includes("min ago: bad")`)
+	p.Wait(t, `document.querySelector('[data-id="ph1"] [data-test="quality-when"]').textContent.endsWith("ago")`)
+	p.Picture(t, "quality-looked-at.png")
+	p.Do(t, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 5, 5))
 	p.Wait(t, words+`.startsWith("now: bad")`)
 
 	p.Do(t, chromedp.Click(chromedp.CSS(`[data-id="ph1"] [data-test="quality-table"] summary`)))
