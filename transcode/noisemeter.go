@@ -5,8 +5,7 @@ import "math"
 // The measures of a NoiseMeter, per frame of 20 ms.
 const (
 	meterOrder = 10     // of its descriptions, as G.711 Appendix II has it
-	meterPace  = 0.1    // how much a frame counts against those before it
-	meterDrop  = 0.5    // the same for one far below them: a pause in speech
+	meterSpan  = 50     // frames that are averaged
 	meterGate  = 4.0    // power over the noise that is still taken for noise: 6 dB
 	meterRise  = 1.0138 // of the noise with each frame that is not: 3 dB a second
 )
@@ -17,8 +16,8 @@ const (
 // noise that has become louder is believed after some seconds. The zero value is
 // ready. It allocates nothing and one goroutine uses it at a time.
 type NoiseMeter struct {
-	heard bool
-	like  [meterOrder + 1]float64 // the noise's autocorrelation per sample
+	frames int                     // averaged, at most meterSpan; 0: nothing was heard
+	like   [meterOrder + 1]float64 // the noise's autocorrelation per sample
 }
 
 // Listen takes one decoded frame at 8 kHz, of 5 ms or more, best 20 ms. pcm is
@@ -28,16 +27,15 @@ func (m *NoiseMeter) Listen(pcm []int16) {
 		return
 	}
 	power := likenessAt(pcm, 0)
-	pace := meterPace
 	switch {
-	case !m.heard:
-		m.heard, pace = true, 1
-	case power > meterGate*m.like[0]:
+	case m.frames > 0 && power > meterGate*m.like[0]:
 		m.rise()
 		return
-	case meterGate*power < m.like[0]:
-		pace = meterDrop
+	case meterGate*power < m.like[0]: // a pause in speech
+		m.frames = 0
 	}
+	m.frames = min(m.frames+1, meterSpan)
+	pace := 1 / float64(m.frames)
 	m.like[0] += pace * (power - m.like[0])
 	for lag := 1; lag <= meterOrder; lag++ {
 		m.like[lag] += pace * (likenessAt(pcm, lag) - m.like[lag])
@@ -56,7 +54,7 @@ func (m *NoiseMeter) Level() float64 {
 // and as many reflection coefficients as sid has room for, at most ten. It
 // returns the payload's length, 0 before anything was heard.
 func (m *NoiseMeter) Describe(sid []byte) int {
-	if !m.heard || len(sid) == 0 {
+	if m.frames == 0 || len(sid) == 0 {
 		return 0
 	}
 	sid[0] = byte(min(127, math.Round(-m.Level())))
