@@ -8,15 +8,13 @@ import (
 	"github.com/roomline/roomline/transcode"
 )
 
-// kneeLevel is where the soft limiter begins, and fullScale what it never passes.
-const kneeLevel, fullScale = 24576, 32767
-
 // mixBuffer mixes one sink's sound, beat by beat.
 type mixBuffer struct {
 	mu       sync.Mutex // held by the beat while it mixes; taken before Source.mu and Sink.mu
 	sum      [2 * media.FrameSamples]int32
 	frame    [2 * media.FrameSamples]int16
 	samples  int // of sum and frame in use
+	limiter  limiter
 	n        int
 	packets  [4][]int16
 	encoder  transcode.Encoder
@@ -45,17 +43,9 @@ func (m *mixBuffer) add(frame []int16) {
 	}
 }
 
-// limited returns the sum, bent softly above kneeLevel so that it never clips.
+// limited returns the sum, turned down where it would clip.
 func (m *mixBuffer) limited() []int16 {
-	const room = fullScale - kneeLevel
-	for i, v := range m.sum[:m.samples] {
-		if over := v - kneeLevel; over > 0 {
-			v = kneeLevel + room*over/(room+over)
-		} else if over := -v - kneeLevel; over > 0 {
-			v = -kneeLevel - room*over/(room+over)
-		}
-		m.frame[i] = int16(v)
-	}
+	m.limiter.apply(m.sum[:m.samples], m.frame[:m.samples])
 	return m.frame[:m.samples]
 }
 
