@@ -58,6 +58,7 @@ type Call struct {
 	failed    Cause    // how the last of it failed
 	seat      *Participant
 	sink      *Sink
+	hush      func() // ends what the gateway plays to the phone; nil: nothing
 	source    *Source
 	pin       *keyedPIN
 	talking   bool   // in state active
@@ -140,6 +141,7 @@ func (c *Call) answered() step {
 	c.to(StateActive, "call.answered")
 	if c.isParked() { // it took the seat of a phone on hold
 		c.seat.hold(true)
+		c.holdSound(true)
 		c.to(StateHeld, "call.held")
 	}
 	return c.active

@@ -21,10 +21,11 @@ type order struct {
 // errand is a call that is placed on behalf of another one, which supervises it
 // until it is answered or has failed.
 type errand struct {
-	leg  *Call
-	ref  *Referral // whose progress is told to the peer that asked; nil: none
-	rang bool
-	back string // where the phone returns to when nobody answers; empty: it stays
+	leg   *Call
+	ref   *Referral // whose progress is told to the peer that asked; nil: none
+	rang  bool
+	rings bool   // the phone hears it ring
+	back  string // where the phone returns to when nobody answers; empty: it stays
 }
 
 // place starts an outbound call. An error means that nothing was dialled.

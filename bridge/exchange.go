@@ -25,6 +25,7 @@ type Exchange struct {
 	MediaTimeout time.Duration          // RTP silence that ends a call, 30 s; negative: never
 	RingTimeout  time.Duration          // how long outbound calls ring by default, 60 s
 	ReadyTimeout time.Duration          // how long an `answer: ready` route waits for a listener, 60 s
+	HoldSound    func() Voice           // makes what a phone on hold hears; nil: a soft chime; a nil Voice: silence
 	Log          *slog.Logger
 	// SpentMinutes says how long outbound calls over a trunk have lasted since
 	// midnight UTC, before this process; asked once per trunk with such a limit. nil: not at all.

@@ -136,6 +136,7 @@ func (c *Call) Hold(ctx context.Context, on bool) error {
 		}
 		c.seat.hold(on)
 		c.park(on)
+		c.holdSound(on)
 		if on {
 			c.to(StateHeld, "call.held")
 		} else {

@@ -116,11 +116,14 @@ func (c *Call) follow() bool {
 	switch rec := e.leg.Record(); {
 	case rec.AnsweredAt != nil:
 		c.errand = nil
+		c.ringback(e, false)
 		return c.transferred(e)
 	case rec.State == StateEnded:
 		c.errand = nil
+		c.ringback(e, false)
 		c.notTransferred(e, rec)
 	case rec.State == StateRinging || rec.State == StateEarly:
+		c.ringback(e, rec.State == StateRinging)
 		if e.ref != nil && !e.rang {
 			e.rang = true
 			e.ref.Progress(180, "Ringing")
@@ -160,6 +163,7 @@ func (c *Call) notTransferred(e *errand, rec CallRecord) {
 		if err := c.move(e.back); err != nil {
 			c.log.Warn("the phone cannot come back", "room", e.back, "error", err)
 		}
+		c.busyTone(rec.Cause)
 	}
 }
 
