@@ -24,6 +24,7 @@ func TestTheDirectRoadAddsLookAheadAlone(t *testing.T) {
 			w := &wire{}
 			join(t, r, "b", KindPhone).Listen(w, c.to, 20*time.Millisecond)
 			v := newVoice(t, join(t, r, "a", KindPhone), c.from, 400, 160)
+			time.Sleep(time.Millisecond) // never at the same moment as a beat
 			var in []media.Packet
 			say := func(d time.Duration) {
 				for range int(d / v.packetTime()) {

@@ -183,6 +183,7 @@ func (s *Source) seam() {
 // stands after all, and how many ticks of it come too late.
 func (s *Source) catchUp(f *fanout, p *media.Packet, at int64, ticks, lost int) (from int64, late int) {
 	l := &s.lull
+	l.paused = l.paused || l.made > 0 && lost == 0 && at > l.end // not announced, but time went on
 	l.learn(s.now, at, ticks)
 	if l.made > 0 && at < s.next {
 		if late = int(s.next - at); l.moved(s.now, ticks, late) {
@@ -223,14 +224,14 @@ func (s *Source) mend(f *fanout, next []byte, at int64, gap int, lost bool) {
 		}
 	}
 	if spare > 0 {
-		s.recover(f, next, at, spare, max(0, spare-gap))
+		s.restore(f, next, at, spare, max(0, spare-gap))
 	}
 	s.next = at
 }
 
-// recover sends on the spare ticks before position at, whose first late ticks
+// restore sends on the spare ticks before position at, whose first late ticks
 // have had a stand-in, from the redundancy in the next payload.
-func (s *Source) recover(f *fanout, next []byte, at int64, spare, late int) {
+func (s *Source) restore(f *fanout, next []byte, at int64, spare, late int) {
 	if late > 0 {
 		s.seam()
 	}
