@@ -24,9 +24,9 @@ func TestABadLineIsSeenWhileItIsBad(t *testing.T) {
 	id := dana.arrives("caller").ID
 	call, _ := h.present("lobby", "caller")
 	dana.Do(t, chromedp.Click(chromedp.CSS(row(id, "quality"))))
-	shows := func(v *visitor, level string) {
-		t.Helper()
-		v.Wait(t, fmt.Sprintf(`document.querySelector(%q).dataset.level === %q`, row(id, "quality"), level))
+	isBad := func(v *visitor, want bool) {
+		t.Helper() // on a slow machine a sound line is not always good, but never bad
+		v.Wait(t, fmt.Sprintf(`(({level}) => level !== "unknown" && (level === "bad") === %t)(document.querySelector(%q).dataset)`, want, row(id, "quality")))
 	}
 	drawn := func(v *visitor, what string, bars int) {
 		t.Helper()
@@ -38,21 +38,20 @@ func TestABadLineIsSeenWhileItIsBad(t *testing.T) {
 		h.ask("GET", "/v1/calls/"+call.CallID+"/quality", nil, &before)
 		return len(before.Items) > 0
 	})
-	shows(dana, "good")
+	isBad(dana, false)
 
 	line.thin(4)
-	shows(dana, "bad")
+	isBad(dana, true)
 	drawn(dana, "chart-made-up", 1)
 	dana.Picture(t, "bad-line.png")
 	if text := h.page("/metrics"); !strings.Contains(text, `roomline_legs_by_quality{class="bad",kind="phone"} 1`) {
 		t.Error("metrics do not tell of the bad leg")
 	}
 	line.thin(0)
-	shows(dana, "good")
+	isBad(dana, false)
 	dana.Click(t, "tab-events")
-	for _, class := range []string{"bad", "good"} {
-		dana.Sees(t, "event-line", "Call quality turned "+class)
-	}
+	dana.Sees(t, "event-line", "Call quality turned bad")
+	dana.Wait(t, `[...document.querySelectorAll('[data-type="participant.quality"] .what')].some((e, i) => i > 0 && !e.textContent.endsWith("bad"))`)
 
 	late := h.visits("lobby", "late", bridge.RoleDispatcher, false, "", steady(t, 600))
 	late.arrives("caller")
