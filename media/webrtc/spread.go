@@ -39,23 +39,21 @@ const inboxSize = 512
 var letters = sync.Pool{New: func() any { return new(letter) }}
 
 // spread opens up to n-1 more sockets on the port of first, and reads them all.
-// nil if there is no more than the first.
+// Where no more can be opened it is nil, and first as it was.
 func spread(ctx context.Context, first *net.UDPConn, n int, d *doors, log *slog.Logger) *spreadSocket {
-	s := &spreadSocket{doors: d, inbox: make(chan *letter, inboxSize), closed: make(chan struct{})}
+	own, ok := quick(first)
+	if !ok {
+		return nil
+	}
+	s := &spreadSocket{datagrams: own, doors: d, inbox: make(chan *letter, inboxSize), closed: make(chan struct{})}
 	more, err := siblings(ctx, first, n-1)
 	if err != nil {
-		log.Debug("webrtc: the UDP port has fewer sockets than processors", "sockets", 1+len(more), "error", err)
+		log.Debug("webrtc: the UDP port has fewer sockets than asked for", "sockets", 1+len(more), "error", err)
 	}
-	for _, c := range append([]*net.UDPConn{first}, more...) {
+	for _, c := range more {
 		enlarge(c)
-		q, ok := quick(c)
-		switch {
-		case ok && s.datagrams == nil:
-			s.datagrams = q
-		case ok:
+		if q, ok := quick(c); ok {
 			s.others = append(s.others, q)
-		default:
-			_ = c.Close()
 		}
 	}
 	if len(s.others) == 0 {
