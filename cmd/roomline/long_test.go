@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"runtime"
@@ -17,6 +18,7 @@ import (
 // usage is what must come back to where it began.
 type usage struct {
 	heapMB      float64
+	rssMB       float64
 	goroutines  int
 	descriptors int
 }
@@ -30,7 +32,7 @@ func used(t *testing.T) (u usage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return usage{float64(m.HeapAlloc) / (1 << 20), runtime.NumGoroutine(), len(open)}
+	return usage{float64(m.HeapAlloc) / (1 << 20), residentMB(t), runtime.NumGoroutine(), len(open)}
 }
 
 // soak has SIPp place calls that carry speech.
@@ -83,4 +85,11 @@ func TestSoakCallsTurningOver(t *testing.T) {
 	if answered != 1250 {
 		t.Errorf("%d of 1250 calls have a CDR of a call that went well", answered)
 	}
+}
+
+// forget drops the log so far, which grows with every call.
+func (l *logTail) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = bytes.Buffer{}
 }
