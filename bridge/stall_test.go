@@ -277,3 +277,38 @@ func TestJitterIsNotTakenForLoss(t *testing.T) {
 		})
 	}
 }
+
+// A longer way through the network is followed; once it is short again, the next
+// pause takes back what it cost.
+func TestALongerWayIsTakenBackAtTheNextPause(t *testing.T) {
+	for _, way := range []time.Duration{100, 140} {
+		c := lines[0]
+		c.name = fmt.Sprintf("%s, %v ms longer", c.name, int(way))
+		onALine(t, c, func(v *voice, w *wire) {
+			began, n := time.Now(), 100
+			v.carry(n, func(i int) fate {
+				if i < 30 {
+					return fate{}
+				}
+				return fate{delay: way * time.Millisecond}
+			})
+			if debt := v.src.debt(); debt == 0 {
+				t.Errorf("%s: nothing stood in", c.name)
+			}
+			const pause = 400 * time.Millisecond
+			v.ts += uint32(pause * 8000 / time.Second)
+			v.n += int(pause * 8000 / time.Second)
+			time.Sleep(time.Until(began.Add(time.Duration(n)*v.packetTime() + pause)))
+			v.say(200 * time.Millisecond)
+			if debt := v.src.debt(); debt != 0 {
+				t.Errorf("%s: %d ms are left after a pause", c.name, debt/8)
+			}
+		})
+	}
+}
+
+func (s *Source) debt() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lull.debt
+}
