@@ -16,7 +16,7 @@ import (
 var settings = []string{
 	"data", "database-url", "http", "public-url", "tls-cert", "tls-key", "acme", "sip", "sip-tls", "sip-tls-cert", "sip-tls-key", "sip-tls-ca", "rtp-ports",
 	"webrtc-udp", "webrtc-tcp", "webrtc-codecs", "webrtc-red", "turn", "turn-secret", "public-ip", "admin-key", "metrics",
-	"opus-complexity", "opus-bitrate", "opus-dtx", "media-timeout", "trace", "trace-size", "keep-events", "stir-ca", "drain",
+	"opus-complexity", "opus-bitrate", "opus-dtx", "hold-music", "media-timeout", "trace", "trace-size", "keep-events", "stir-ca", "drain",
 }
 
 // set is the environment of all samples.

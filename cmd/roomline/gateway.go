@@ -149,11 +149,15 @@ func (g *gateway) openExchange(ctx context.Context) error {
 	if g.drain = drain; silence == 0 {
 		silence = -1
 	}
+	onHold, err := g.s.holdSound()
+	if err != nil {
+		return err
+	}
 	g.exchange = &bridge.Exchange{
 		Plan: g.plans.inForce, Trusts: bridge.TrustedBy(bound...), Dialer: lateDialer{g},
 		Recorded: g.recorded, Emitted: g.emitted, Refusals: g.refused,
 		Opus:         transcode.OpusSettings{Bitrate: g.s.OpusBitrate, Complexity: g.s.OpusComplexity, FEC: true, DTX: g.s.OpusDTX},
-		MediaTimeout: silence, SpentMinutes: g.spentToday(ctx), Log: g.log,
+		MediaTimeout: silence, SpentMinutes: g.spentToday(ctx), HoldSound: onHold, Log: g.log,
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ type settings struct {
 	OpusComplexity int    `env:"ROOMLINE_OPUS_COMPLEXITY" default:"5" help:"0 to 10: CPU against quality of what browsers hear."`
 	OpusBitrate    int    `env:"ROOMLINE_OPUS_BITRATE" default:"24000" help:"Bit/s of what browsers hear."`
 	OpusDTX        bool   `env:"ROOMLINE_OPUS_DTX" help:"Send browsers and Opus trunks next to nothing while nobody speaks."`
+	HoldMusic      string `name:"hold-music" env:"ROOMLINE_HOLD_MUSIC" placeholder:"FILE" help:"What phones on hold hear: a mono WAV file, 8 or 16 kHz, at most 10 minutes; off for silence; default: a soft chime."`
 	MediaTimeout   string `env:"ROOMLINE_MEDIA_TIMEOUT" default:"30s" help:"RTP silence that ends a call; 0 for never."`
 	Trace          string `env:"ROOMLINE_TRACE" default:"24h" help:"How long the SIP messages of calls are kept, secrets masked; 0 for not at all."`
 	TraceSize      int    `env:"ROOMLINE_TRACE_SIZE" default:"512" placeholder:"MB" help:"How much room they may take; the oldest go first."`
