@@ -18,7 +18,7 @@ type control struct {
 }
 
 // Write implements io.Writer for one decrypted RTCP packet.
-func (c *control) Write(b []byte) (int, error) {
+func (c *control) Write(b []byte) (n int, err error) {
 	in, out := c.streams.tracks(c.ssrc)
 	if out != nil && out.kind == Video {
 		return c.Buffer.Write(b)
@@ -26,6 +26,7 @@ func (c *control) Write(b []byte) (int, error) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.streams.log.Error("webrtc: panic", "in", "RTCP", "panic", v, "stack", string(debug.Stack()))
+			n = len(b)
 		}
 	}()
 	packets, err := rtcp.Unmarshal(b)
