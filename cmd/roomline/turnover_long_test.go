@@ -70,8 +70,8 @@ func (h *house) rested(before usage) (now usage) {
 		return len(h.exchange.Calls()) == 0 && h.ports.InUse() == 0 && h.spool.Backlog() == 0 && h.engine.Peers() == 0
 	})
 	h.log.forget()
-	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(time.Second) { // SIP transactions live on for 32 s
-		if now = used(h.t); before != (usage{}) && now.goroutines <= before.goroutines || time.Now().After(deadline) {
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(time.Second) { // lines and SIP transactions are remembered for 32 s
+		if now = used(h.t); before != (usage{}) && now.goroutines <= before.goroutines && now.heapMB <= before.heapMB+8 || time.Now().After(deadline) {
 			return now
 		}
 	}
