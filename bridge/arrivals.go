@@ -15,6 +15,8 @@ const (
 	outlierEvery = 100                    // from then on one in so many, and one in any case
 	anotherRoad  = media.NarrowbandHz / 2 // so far off the rest, the peer's clock or road is another one
 	shorterRoad  = 60 * media.NarrowbandHz / 1000
+	rescueAge    = 10 * media.NarrowbandHz        // redundancy that was of use twice in that time is waited for
+	rescueMost   = 60 * media.NarrowbandHz / 1000 // by so much longer than for packets, at most
 )
 
 // ticksOf is a time in ticks of 8 kHz.
@@ -29,6 +31,8 @@ type arrivals struct {
 	sorted [arrivalsMost]int64 // the lateness of the same, in order
 	n      int
 	last   arrival // of all packets, remembered or not
+
+	rescued [2]arrival // sounds that came from a later packet's redundancy, the newest first
 }
 
 type arrival struct{ at, late int64 }
@@ -40,7 +44,7 @@ func (a *arrivals) note(arrived, at, length int64) {
 	heels := a.n > 0 && arrived-a.last.at < length/2 && now.late < a.last.late
 	a.last = now
 	if a.n > 0 && a.strange(now.late) && !heels {
-		a.n = 0
+		a.n, a.rescued = 0, [2]arrival{}
 	}
 	if heels {
 		return
@@ -55,6 +59,13 @@ func (a *arrivals) note(arrived, at, length int64) {
 	a.n++
 }
 
+// rescue takes note of lost sound for position at that arrived in the redundancy of
+// a later packet. It is late by nature, and no jitter; but where it comes again and
+// again, it is worth waiting for.
+func (a *arrivals) rescue(arrived, at int64) {
+	a.rescued[1], a.rescued[0] = a.rescued[0], arrival{arrived, arrived - at}
+}
+
 // move takes note that the source's timeline has been put off by so many ticks.
 func (a *arrivals) move(ticks int64) {
 	for i := range a.n {
@@ -62,6 +73,9 @@ func (a *arrivals) move(ticks int64) {
 		a.ring[(a.first+i)%arrivalsMost].late -= ticks
 	}
 	a.last.late -= ticks
+	for i := range a.rescued {
+		a.rescued[i].late -= ticks
+	}
 }
 
 // strange reports whether a packet has so little to do with those before it that
@@ -83,7 +97,11 @@ func (a *arrivals) demand() int64 {
 	if a.n >= arrivalsFew {
 		but = max(1, a.n/outlierEvery)
 	}
-	return a.sorted[a.n-1-but]
+	late := a.sorted[a.n-1-but]
+	if second := a.rescued[1].at; second == 0 || a.last.at-second > rescueAge {
+		return late
+	}
+	return max(late, min(late+rescueMost, a.rescued[0].late, a.rescued[1].late))
 }
 
 // spread is by how much the demand lies above what is usual.

@@ -92,3 +92,24 @@ func TestOvertakingIsForgottenAgain(t *testing.T) {
 		t.Error("the direct road waits longer too")
 	}
 }
+
+func TestRedundancyThatIsOfUseIsWaitedFor(t *testing.T) {
+	a := &arrivals{}
+	a.come(0, steady(100, 700)...)
+	now := int64(100*160 + 700)
+	for i, want := range []int64{700, 860, 860} { // once may be chance
+		a.rescue(now, now-860)
+		if got := a.demand(); got != want {
+			t.Errorf("after %d: the demand is %d, want %d", i+1, got, want)
+		}
+	}
+	a.rescue(now, now-5000)
+	a.rescue(now, now-5000)
+	if got := a.demand(); got != 700+rescueMost {
+		t.Errorf("for what comes very late the demand is %d", got)
+	}
+	a.come(101, steady(600, 700)...)
+	if got := a.demand(); got != 700 {
+		t.Errorf("long after the last loss the demand is %d", got)
+	}
+}

@@ -65,7 +65,7 @@ func (s *Source) restore(f *fanout, next []byte, at int64, spare, late int) {
 	pcm := s.pcm[:spare*times(s.rateHz)]
 	if _, err := s.decoder.Recover(next, pcm); err == nil {
 		s.hearing.hear(spare-late, recovered)
-		s.deliver(f, &sound{pcm: pcm, rateHz: s.rateHz, at: at - int64(spare), late: late, origin: recovered})
+		s.deliver(f, &sound{pcm: pcm, rateHz: s.rateHz, at: at - int64(spare), late: late, origin: recovered, spare: true})
 	}
 }
 

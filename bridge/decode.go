@@ -33,7 +33,7 @@ func (s *Source) decode(f *fanout, p *media.Packet, at int64, ticks, lost, late 
 	s.hearing.hear(late, concealed)
 	s.hearing.hear(ticks-late, how)
 	s.level.measure(s.pcm[:n], s.now)
-	d := sound{pcm: s.pcm[:n], rateHz: s.rateHz, at: at, late: late, lost: lost, marker: p.Marker}
+	d := sound{pcm: s.pcm[:n], rateHz: s.rateHz, at: at, late: late, lost: lost, marker: p.Marker, spare: p.Redundant}
 	s.listen(&d)
 	s.deliver(f, &d)
 	s.learnNoise(f, &d)

@@ -66,6 +66,10 @@ func (p *playout) put(d *sound, now time.Time) {
 	pcm, pos := d.pcm, d.at*int64(p.times)+p.offset
 	if d.origin == received {
 		p.count(d)
+	}
+	if d.spare {
+		p.stretch.arrivals.rescue(ticksOf(now), d.at)
+	} else if d.origin == received {
 		p.stretch.packet(ticksOf(now), d.at, int64(len(pcm)/p.times))
 	}
 	p.end = d.at + int64(len(pcm)/p.times)

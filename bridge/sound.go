@@ -32,6 +32,7 @@ type sound struct {
 	late   int    // ticks at its start that somebody has heard a stand-in for
 	lost   int    // packets missing before it
 	origin origin // received, or what stands in for it
+	spare  bool   // it comes from a later packet: RED, or in-band redundancy
 	marker bool
 
 	other []int16 // the same at the other rate, once somebody has asked for it
