@@ -8,7 +8,7 @@
 // measure the load generator, except to say when that was too busy for its
 // figures to be trusted.
 //
-// Goroutines: one paces every 200 streams, one reads each SIP line's events, one
+// Goroutines: one paces every 800 streams, one reads each SIP line's events, one
 // each WebSocket, one runs the SIP user agent. Run waits for all of them, and for
 // the child processes.
 package bench

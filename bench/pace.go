@@ -12,7 +12,7 @@ import (
 const (
 	beat            = media.FrameDuration
 	slots           = 20
-	streamsPerPacer = 200
+	streamsPerPacer = 800
 )
 
 // sender sends its next packet.

@@ -81,7 +81,7 @@ func read(in io.Reader) (*node, error) {
 
 func function(line string) string {
 	name := strings.TrimSuffix(strings.TrimSpace(line), " (inline)")
-	return strings.TrimPrefix(name, "github.com/")
+	return strings.TrimPrefix(strings.TrimPrefix(name, "github.com/"), "roomline/")
 }
 
 // plumbing are the functions below every goroutine, which say nothing.
@@ -174,7 +174,7 @@ var kinds = []struct {
 	begins       []string
 }{
 	{"ours", "#9ecae1", []string{"roomline/", "main."}},
-	{"codecs", "#fdae6b", []string{"roomline/roomline/transcode", "thesyncim/", "hraban/", "zaf/"}},
+	{"codecs", "#fdae6b", []string{"roomline/transcode", "thesyncim/", "hraban/", "zaf/"}},
 	{"system calls", "#fb6a4a", []string{"syscall.", "internal/runtime/syscall", "golang.org/x/sys", "runtime.futex", "runtime.usleep"}},
 	{"pion", "#c7e9c0", []string{"pion/"}},
 	{"Go's runtime and library", "#d9d9d9", nil},

@@ -23,7 +23,7 @@ func TestFlame(t *testing.T) {
 	if err != nil || root.spent != 1100*time.Millisecond {
 		t.Fatalf("%v, %v", root, err)
 	}
-	push := root.calls["roomline/roomline/bridge.(*Source).Push"]
+	push := root.calls["roomline/bridge.(*Source).Push"]
 	if push == nil || push.calls["thesyncim/gopus.(*Encoder).Encode"].spent != 30*time.Millisecond {
 		t.Errorf("%+v", root.calls)
 	}
