@@ -31,11 +31,15 @@ type pacer struct {
 func (p *pacer) add(s sender) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// 7 and 20 have no common divisor: neighbours lie apart, all slots fill evenly.
-	slot := p.count * 7 % slots
+	slot := slotOf(p.count)
 	p.slots[slot] = append(p.slots[slot], s)
 	p.count++
 }
+
+// slotOf spreads streams. A call adds two, one for each way: they lie half a beat
+// apart, and those of either way fill all slots evenly, as 7 and 20 have no
+// common divisor.
+func slotOf(stream int) int { return (stream/2*7 + stream%2*slots/2) % slots }
 
 // run paces until ctx ends.
 func (p *pacer) run(ctx context.Context) {
