@@ -40,6 +40,7 @@ func (w *wire) all() []media.Packet {
 type voice struct {
 	t       *testing.T
 	src     *Source
+	sound   func(sample int) int16 // instead of the sine; nil: the sine
 	codec   media.Codec
 	freq    float64
 	samples int // per packet
@@ -85,6 +86,10 @@ func (v *voice) recode(codec media.Codec, samples, rateHz int) {
 func (v *voice) next() *media.Packet {
 	pcm := make([]int16, v.samples)
 	for i := range pcm {
+		if v.sound != nil {
+			pcm[i] = v.sound(v.n + i)
+			continue
+		}
 		pcm[i] = int16(6000*math.Sin(2*math.Pi*v.freq*float64(v.n+i)/float64(v.rateHz)) + v.hiss*v.dice.NormFloat64())
 	}
 	out := make([]byte, transcode.MaxPayload)

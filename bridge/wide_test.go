@@ -65,39 +65,6 @@ func TestWidebandReachesWhoeverCanHearIt(t *testing.T) {
 	})
 }
 
-func TestLevelsHoldOnEveryRoadBetweenCodecs(t *testing.T) {
-	for from := range bands {
-		for to := range bands {
-			for _, mixed := range []bool{false, true} {
-				withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
-					w := &wire{}
-					join(t, r, "listener", KindPhone).Listen(w, to, 20*time.Millisecond)
-					v := bandVoice(t, join(t, r, "a", KindPhone), from, 1000)
-					if mixed {
-						other := bandVoice(t, join(t, r, "b", KindPhone), media.PCMA, 300)
-						var wg sync.WaitGroup
-						wg.Go(func() { other.say(2 * time.Second) })
-						defer wg.Wait()
-					}
-					v.say(2 * time.Second)
-					p := w.all()
-					continuous(t, p, uint32(to.ClockRate()/50))
-					pcm := decodedAt(t, p, bands[to])
-					within := 0.5
-					if to == media.Opus && mixed || from == media.Opus { // after seconds of steady sines its encoder takes them for noise
-						within = 2
-					}
-					what := from.String() + " to " + to.String()
-					if mixed {
-						what += " mixed"
-					}
-					closeTo(t, what, pcm[len(pcm)*3/4:], bands[to], 1000, within)
-				})
-			}
-		}
-	}
-}
-
 func TestWidebandAndNarrowbandAreMixedForBoth(t *testing.T) {
 	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
 		wires := map[media.Codec]*wire{media.G722: {}, media.PCMU: {}, media.Opus: {}}
