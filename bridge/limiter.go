@@ -3,9 +3,10 @@ package bridge
 const (
 	limitLevel = 32000 // what the limiter lets through unchanged
 	fullScale  = 32767
-	limitSteps = 8    // in a beat, of 2.5 ms each
-	limitRest  = 40   // steps for which the level stays after a sample that needed it: 100 ms
-	recovery   = 0.01 // of what is turned down then comes back with each step: 250 ms
+	limitSteps = 8      // in a beat, of 2.5 ms each
+	limitRest  = 40     // steps for which the level stays after a sample that needed it: 100 ms
+	recovery   = 0.01   // of what is turned down then comes back with each step: 250 ms
+	fastest    = 0.0145 // of the gain comes back with each step at most: 1 dB in a beat
 )
 
 // limiter turns a mix down where it would clip, and slowly up again. What it
@@ -48,7 +49,7 @@ func (l *limiter) next(allowed float32) float32 {
 	case l.rest > 0:
 		l.rest--
 	default:
-		gain = min(1-l.cut*(1-recovery), allowed)
+		gain = min(gain+min(l.cut*recovery, gain*fastest), allowed)
 	}
 	if l.cut = 1 - gain; l.cut < 1e-4 {
 		l.cut = 0

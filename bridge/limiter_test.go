@@ -11,16 +11,79 @@ import (
 
 // limit mixes sounds of one length beat by beat.
 func limit(sounds ...[]int16) []int16 {
+	out, _ := limitedBy(sounds)
+	return out
+}
+
+// limitedBy returns with the mix the gain in dB at the end of each beat.
+func limitedBy(sounds [][]int16) (out []int16, gains []float64) {
 	var m mixBuffer
-	var out []int16
 	for at := 0; at+media.FrameSamples <= len(sounds[0]); at += media.FrameSamples {
 		m.clear(media.NarrowbandHz)
 		for _, s := range sounds {
 			m.add(s[at : at+media.FrameSamples])
 		}
 		out = append(out, m.limited()...)
+		gains = append(gains, 20*math.Log10(float64(1-m.limiter.cut)))
 	}
-	return out
+	return out, gains
+}
+
+// loudTalkers are parts of recorded speech at a level on average, all at once; what
+// passes full scale in itself is clipped, as a phone does that is shouted into.
+func loudTalkers(t *testing.T, talkers int, levelDB float64, samples int) (sounds [][]int16) {
+	t.Helper()
+	speech := spoken(t)
+	for k := range talkers {
+		pcm := make([]int16, samples)
+		for i := range pcm {
+			pcm[i] = speech(i + k*17000)
+		}
+		gain := math.Pow(10, (levelDB-media.Level(pcm))/20)
+		for i, v := range pcm {
+			pcm[i] = int16(min(max(gain*float64(v), -32768), 32767))
+		}
+		sounds = append(sounds, pcm)
+	}
+	return sounds
+}
+
+func TestFiveLoudTalkersAreTurnedDownWithoutPumping(t *testing.T) {
+	for _, levelDB := range []float64{-20, -15, -9} {
+		sounds := append(loudTalkers(t, 5, levelDB, 96000), sineOf(3700, -35, 96000)) // somebody quiet, where speech has little
+		out, gains := limitedBy(sounds)
+		bent, up, mean := 0, 0.0, 0.0
+		for _, v := range out {
+			if v > limitLevel+1 || v < -limitLevel-1 {
+				bent++
+			}
+			if v >= fullScale || v <= -fullScale {
+				t.Fatalf("five talkers of %v dBov: a sample of %d", levelDB, v)
+			}
+		}
+		for i, g := range gains {
+			mean += g / float64(len(gains))
+			if i > 0 {
+				up = max(up, g-gains[i-1])
+			}
+		}
+		least, most := 0.0, -99.0
+		for at := 8000; at < len(out); at += 8000 {
+			db := media.ToneLevel(out[at:at+8000], 8000, 3700) + 35
+			least, most = min(least, db), max(most, db)
+		}
+		t.Logf("five talkers of %v dBov: turned down by %.1f dB on average and %.1f at most, up by %.2f dB in a beat; %d of %d samples bent; somebody quiet at %.1f to %.1f dB",
+			levelDB, -mean, -slices.Min(gains), up, bent, len(out), least, most)
+		if up > 1.05 {
+			t.Errorf("five talkers of %v dBov: up by %.2f dB in a beat, want 1 at most", levelDB, up)
+		}
+		if bent > len(out)/10000 {
+			t.Errorf("five talkers of %v dBov: %d of %d samples are bent", levelDB, bent, len(out))
+		}
+		if most-least > 6 || least < mean-4 {
+			t.Errorf("five talkers of %v dBov: somebody quiet is heard at %.1f to %.1f dB from one second to the next", levelDB, least, most)
+		}
+	}
 }
 
 func sineOf(freqHz, levelDB float64, samples int) []int16 {
