@@ -39,7 +39,7 @@ func (c conference) hold(t *testing.T) (wires []*wire) {
 		var talk sync.WaitGroup
 		for i := range c.phones {
 			p, codec, w := join(t, r, fmt.Sprint("phone", i), KindPhone), c.codec(i), &wire{}
-			time.Sleep(time.Millisecond) // the first one has started the beat: nothing else happens at its moments
+			time.Sleep(1100 * time.Microsecond) // the first one has started the beat, whose moments are multiples of 5 ms: nothing else happens then
 			p.Listen(w, codec, 20*time.Millisecond)
 			v := bandVoice(t, p, codec, 0)
 			v.sound = func(at int) int16 {
