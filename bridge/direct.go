@@ -26,12 +26,25 @@ func (k *Sink) road(s *Source, now time.Time) road {
 		return roadMixed
 	}
 	if d := k.driver.Load(); d != nil && d.active(now) && k.hears(d) {
-		k.mixing, k.single = true, time.Time{}
+		k.mixing, k.single, k.drove, k.awaits = true, time.Time{}, d, false
 		k.driver.Store(nil)
+		if k.form.Load().codec == media.G722 { // the mix's own resamplers begin anew
+			k.seam()
+		}
 		return roadMixed
+	}
+	if k.fills && !k.begins(s) {
+		k.seam()
+		k.awaits = true
 	}
 	k.driver.Store(s)
 	return roadDirect
+}
+
+// begins reports whether s may be heard as it is after what was sent last: G.722
+// towards G.722 after a pause, lest it never pass untouched. k.mu is held.
+func (k *Sink) begins(s *Source) bool {
+	return k.form.Load().codec == media.G722 && s.Codec() == media.G722 && k.step.with(s)
 }
 
 func (k *Sink) hears(s *Source) bool {
@@ -73,6 +86,9 @@ func (k *Sink) direct(s *Source, p *portion, now time.Time) {
 	scale := k.num.rate / media.NarrowbandHz
 	place, ok := k.num.follow(s, now, p.at*scale, int64(p.ticks)*scale, p.lost, p.marker)
 	if !ok {
+		if k.awaits {
+			k.seam()
+		}
 		return
 	}
 	payload := p.payload
@@ -81,7 +97,7 @@ func (k *Sink) direct(s *Source, p *portion, now time.Time) {
 	} else if p.codec == media.G722 {
 		k.step.passed(s)
 	}
-	k.filling = false
+	k.filling, k.awaits, k.hushed = false, false, false
 	k.write(place, p.codec, payload)
 }
 
@@ -100,20 +116,26 @@ func (k *Sink) write(p place, codec media.Codec, payload []byte) {
 }
 
 func (k *Sink) send(p place, codec media.Codec, payload []byte) {
+	if k.fills && (codec == media.PCMU || codec == media.PCMA) {
+		k.past.sent(codec, payload)
+	}
 	k.out = media.Packet{Codec: codec, Marker: p.marker, SequenceNumber: p.seq, Timestamp: p.ts, Payload: payload}
 	k.writer.WritePacket(&k.out) // a lost packet is the network's affair; the leg's end is told elsewhere
 }
 
-// join cross-fades the first direct packet after the mixed road with what that
-// road would have sent. The portion stays as it is when there is nothing to join.
+// join cross-fades the first direct packet after another road with what that road
+// would have sent. The portion stays as it is when there is nothing to join.
 func (k *Sink) join(e transcode.Encoder, p *portion) {
-	if !k.joining.Swap(false) || k.form.Load().frame == 0 || len(p.pcm) < joinSamples {
+	if !k.joining.Load() || k.form.Load().frame == 0 || len(p.pcm) < joinSamples {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.performs() {
+		return
+	}
 	faded := k.fade.get().pcm[:copy(k.fade.get().pcm[:], p.pcm)]
-	k.tail.fade(faded, len(faded)/p.ticks)
+	k.mend(faded, len(faded)/p.ticks, false)
 	if p.payload == nil {
 		p.pcm = faded
 		return

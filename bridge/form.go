@@ -16,7 +16,8 @@ type form struct {
 	codec   media.Codec
 	frame   int    // ticks per packet; 0: as the sound comes
 	pace    int    // ticks per packet of those that the gateway makes itself
-	silence []byte // a packet of it; G.722 has none that is silent after any sound
+	silence []byte // Opus: a packet of it
+	hum     *hum   // else: what is sent when there is nothing to hear
 
 	opus   transcode.OpusSettings
 	narrow bool // the listener plays no more than narrowband Opus
@@ -58,13 +59,11 @@ func newForm(codec media.Codec, ptime time.Duration, opus transcode.OpusSettings
 	case media.Opus:
 		f.silence = opusSilence()
 	}
-	if b, ok := silenceByte[codec]; ok {
-		f.silence = bytes.Repeat([]byte{b}, f.frame)
+	if f.frame > 0 {
+		f.hum = hums[codec]()
 	}
 	return f
 }
-
-var silenceByte = map[media.Codec]byte{media.PCMU: 0xFF, media.PCMA: 0xD5}
 
 // opusSilence is a packet of 20 ms of silence, once the encoder has settled.
 var opusSilence = sync.OnceValue(func() []byte {
@@ -81,21 +80,3 @@ var opusSilence = sync.OnceValue(func() []byte {
 	}
 	return bytes.Clone(out[:n])
 })
-
-// tail is 5 ms of what a road would have sent next.
-type tail struct {
-	pcm   [2 * joinSamples]int16
-	times int // its rate in units of 8 kHz
-}
-
-// fade cross-fades from the tail into pcm, of so many times 8 kHz, in place.
-func (t *tail) fade(pcm []int16, times int) {
-	n := joinSamples * times
-	for i := range min(n, len(pcm)) {
-		old := int(t.pcm[i*t.times/times])
-		if t.times < times && i%2 == 1 { // between two samples
-			old = (old + int(t.pcm[min(i/2+1, joinSamples-1)])) / 2
-		}
-		pcm[i] = int16((old*(n-i) + int(pcm[i])*i) / n)
-	}
-}

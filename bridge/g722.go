@@ -61,6 +61,7 @@ func (s *inStep) calm(is bool) {
 // is good until the next one.
 func (k *Sink) encodeG722(pcm []int16) []byte {
 	k.step.encoded(pcm)
+	k.past.heard(&k.fade, pcm)
 	n, err := k.g722.Encode(pcm, k.fade.get().out[:])
 	if err != nil {
 		return nil
@@ -74,5 +75,6 @@ func (k *Sink) follow(d transcode.Decoder, pcm []int16) {
 	defer k.mu.Unlock()
 	if k.untouched.Load() {
 		transcode.Follow(k.g722, d, pcm)
+		k.past.heard(&k.fade, pcm)
 	}
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ type mixBuffer struct {
 	frame    [2 * media.FrameSamples]int16
 	samples  int // of sum and frame in use
 	limiter  limiter
+	was      *[]*Source // who was in the last beat's mix; nil: there was none
 	n        int
 	packets  [4][]int16
 	encoder  transcode.Encoder
@@ -40,6 +42,25 @@ func (m *mixBuffer) clear(rateHz int) {
 func (m *mixBuffer) add(frame []int16) {
 	for i, v := range frame {
 		m.sum[i] += int32(v)
+	}
+}
+
+// enter adds the first frame of somebody who was not heard before.
+func (m *mixBuffer) enter(frame []int16, times int) {
+	n := joinSamples * times
+	for i, v := range frame[:n] {
+		m.sum[i] += int32(int(v) * i / n)
+	}
+	for i, v := range frame[n:] {
+		m.sum[n+i] += int32(v)
+	}
+}
+
+// leave adds a last bit of somebody who is not heard any more.
+func (m *mixBuffer) leave(frame []int16, times int) {
+	n := joinSamples * times
+	for i, v := range frame[:n] {
+		m.sum[i] += int32(int(v) * (n - i) / n)
 	}
 }
 
@@ -102,12 +123,23 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 	active, last := 0, (*Source)(nil)
 	rateHz := k.rateHz()
 	k.mix.clear(rateHz)
-	for _, s := range *k.inputs.Load() {
-		k.mix.add(s.beatFrame(now, beat, rateHz))
+	in, was := k.inputs.Load(), k.heardBefore()
+	for _, s := range *in {
+		if frame := s.beatFrame(now, beat, rateHz); in == was || slices.Contains(*was, s) {
+			k.mix.add(frame)
+		} else {
+			k.mix.enter(frame, times(rateHz))
+		}
 		if s.active(now) {
 			active, last = active+1, s
 		}
 	}
+	for _, s := range *was {
+		if in != was && !slices.Contains(*in, s) {
+			k.mix.leave(s.beatFrame(now, beat, rateHz), times(rateHz))
+		}
+	}
+	k.mix.was = in
 	frame := k.mix.limited()
 	if active > 1 {
 		k.single = time.Time{}
@@ -120,14 +152,33 @@ func (k *Sink) tickMixed(now time.Time, beat uint64) {
 	}
 }
 
+// heardBefore returns whom the listener heard before this beat: those of the last
+// mix, or the one who was alone.
+func (k *Sink) heardBefore() *[]*Source {
+	k.mu.Lock()
+	drove := k.drove
+	k.drove = nil
+	k.mu.Unlock()
+	switch {
+	case drove != nil:
+		return &[]*Source{drove}
+	case k.mix.was != nil:
+		return k.mix.was
+	}
+	return k.inputs.Load() // after what the gateway played
+}
+
 func (k *Sink) leaveMixed(last *Source) {
 	next := tail{times: 1}
-	if last != nil {
+	switch {
+	case k.form.Load().codec == media.G722: // its resamplers hold some sound back: guess
+		next = tail{}
+	case last != nil:
 		next = last.peek()
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.mixing, k.single, k.tail = false, time.Time{}, next
 	k.joining.Store(last != nil && k.form.Load().frame > 0)
-	k.mix.n = 0
+	k.mix.n, k.mix.was = 0, nil
 }

@@ -17,14 +17,26 @@ func (k *Sink) fill(now time.Time) {
 	k.write(k.num.fill(now, k.paceLength(f)), f.codec, k.quiet(f))
 }
 
-// quiet is a packet of silence. k.mu is held.
+// quiet is a packet of what a line sounds like on which nobody speaks. k.mu is held.
 func (k *Sink) quiet(f *form) []byte {
-	if f.codec != media.G722 {
+	if f.frame == 0 { // Opus
 		return f.silence
 	}
-	pcm := k.fade.get().pcm[:f.pace*2]
-	clear(pcm)
-	return k.encodeG722(pcm)
+	at := k.hum
+	k.hum = (at + f.pace) % humLength
+	n := times(f.rateHz(true))
+	joins := k.joining.Load() && !(k.hushed && k.awaits)
+	if k.hushed = true; n == 1 && !joins {
+		return f.hum.payload[at : at+f.pace]
+	}
+	pcm := k.fade.get().pcm[:copy(k.fade.get().pcm[:f.pace*n], f.hum.pcm[at*n:])]
+	if joins {
+		k.mend(pcm, n, k.awaits)
+	}
+	if f.codec == media.G722 {
+		return k.encodeG722(pcm)
+	}
+	return f.hum.encode(pcm, k.fade.get().out[:])
 }
 
 // paceLength is the length of a packet that the gateway makes itself, in units of
@@ -38,6 +50,11 @@ func (k *Sink) paceLength(f *form) int64 {
 func (k *Sink) sendFrame(frame []int16, rateHz int, now time.Time, still func() bool) {
 	f := k.form.Load()
 	for _, pcm := range k.mix.gather(frame, f.frame*times(rateHz)) {
+		if k.joining.Load() {
+			k.mu.Lock()
+			k.mend(pcm, times(rateHz), false)
+			k.mu.Unlock()
+		}
 		payload, err := []byte(nil), error(nil)
 		if f.codec != media.G722 {
 			payload, err = k.mix.encode(f.codec, rateHz, f.opus, pcm)
@@ -57,7 +74,7 @@ func (k *Sink) sendPaced(f *form, payload []byte, pcm []int16, rateHz int, now t
 	}
 	length := int64(len(pcm)) * k.num.rate / int64(rateHz)
 	late := now.Sub(k.num.at) > beatStall
-	k.filling = false
+	k.filling, k.hushed = false, false
 	k.write(k.num.beat(now, length, late), f.codec, payload)
 }
 

@@ -53,6 +53,12 @@ func (k *Sink) PlayKeys(digits string) error {
 	return nil
 }
 
+// settles is how long a resampler sounds on, in ticks.
+const settles = 16
+
+// keying stands for the keypad among performances.
+var keying = &performance{}
+
 // performance is what Play plays. It is guarded by its Sink's mutex.
 type performance struct {
 	voice   Voice
@@ -69,9 +75,9 @@ func (p *performance) fill(frame []int16) (last bool) {
 	if !p.stopped && (p.endless || p.left > 0) {
 		return false
 	}
-	n := len(frame)
+	n := len(frame) - settles
 	if !p.stopped && p.left < 0 {
-		n += p.left
+		n = min(n, max(0, len(frame)+p.left))
 	}
 	clear(frame[n:])
 	for i := range min(joinSamples, n) {
@@ -85,6 +91,16 @@ func (k *Sink) performs() bool { return k.playing != nil || k.keypad.Sounding() 
 
 // perform draws a beat's sound: keys, or else what Play plays. k.mu is held.
 func (k *Sink) perform(frame []int16) {
+	now := k.playing
+	if k.keypad.Sounding() {
+		now = keying
+	}
+	if now != nil && now != k.performed {
+		k.performed, k.mix.n = now, 0
+		if k.tail = (tail{}); k.form.Load().frame > 0 {
+			k.joining.Store(true)
+		}
+	}
 	switch {
 	case k.keypad.Sounding():
 		k.keypad.Fill(frame)
@@ -97,9 +113,15 @@ func (k *Sink) perform(frame []int16) {
 	}
 }
 
+func (k *Sink) isMixing() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mixing
+}
+
 // tickPlay sends one beat of the gateway's own sound, and lets the seat be heard
 // again after the last.
-func (k *Sink) tickPlay(now time.Time) {
+func (k *Sink) tickPlay(now time.Time, beat uint64) {
 	k.mix.mu.Lock()
 	defer k.mix.mu.Unlock()
 	frame, rateHz := k.mix.frame[:media.FrameSamples], k.rateHz()
@@ -111,11 +133,17 @@ func (k *Sink) tickPlay(now time.Time) {
 		frame = played[:k.mix.up.Process(frame, played[:])]
 	}
 	k.sendFrame(frame, rateHz, now, func() bool { return true })
+	if k.isMixing() { // time goes on for those who are not heard
+		for _, s := range *k.inputs.Load() {
+			s.beatFrame(now, beat, rateHz)
+		}
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.performs() && !k.mixing { // what comes next begins from silence
-		k.mix.n = 0
-		k.tail, k.filling = tail{times: 1}, true
+	if !k.performs() { // what comes next begins from silence
+		k.mix.n, k.mix.was, k.performed = 0, nil, nil
+		k.tail, k.filling, k.hushed = tail{times: 1}, true, false
+		k.awaits = k.driver.Load() != nil
 		k.joining.Store(k.form.Load().frame > 0)
 	}
 }

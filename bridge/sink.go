@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,38 +39,45 @@ type Sink struct {
 	listener  *Participant
 	inputs    atomic.Pointer[[]*Source] // what the seat hears
 	driver    atomic.Pointer[Source]    // whose packets drive the stream; nil: the beat, or nobody yet
-	joining   atomic.Bool               // the next direct packet is cross-faded
+	joining   atomic.Bool               // the next sound is cross-faded with tail
 	closed    atomic.Bool
 	untouched atomic.Bool // the packet of the driver that is under way goes through as it is
 	wide      atomic.Bool // somebody among inputs has more than narrowband
 
-	mu      sync.Mutex // taken after any Source.mu
-	num     numbering
-	out     media.Packet
-	mixing  bool
-	filling bool
-	resting bool      // the last packet held nothing, in discontinuous transmission
-	single  time.Time // since when at most one source has been active
-	keys    keys
-	keypad  media.Keypad // keys that are sent as tones
-	playing *performance // what the gateway plays itself
-	relayed relayNumbers
-	tail    tail              // what the mixed road would have sent next
-	g722    transcode.Encoder // of a G.722 stream, for every road
-	step    inStep
-	fade    lazy[fadeRoom]
+	mu        sync.Mutex // taken after any Source.mu
+	num       numbering
+	out       media.Packet
+	mixing    bool
+	filling   bool
+	awaits    bool      // the next packet of the driver is the first that is heard of it
+	hushed    bool      // the last packet was that of a quiet line
+	resting   bool      // the last packet held nothing, in discontinuous transmission
+	single    time.Time // since when at most one source has been active
+	keys      keys
+	keypad    media.Keypad // keys that are sent as tones
+	playing   *performance // what the gateway plays itself
+	relayed   relayNumbers
+	tail      tail              // what is faded from when joining
+	past      past              // what was sent last, to a phone
+	drove     *Source           // whose packets drove the stream before it was mixed; nil once it is
+	hum       int               // where in the noise of a quiet line the stream is
+	performed *performance      // whose sound was sent last; nil: the room's
+	g722      transcode.Encoder // of a G.722 stream, for every road
+	step      inStep
+	fade      lazy[fadeRoom]
 
 	mix mixBuffer
 }
 
 // fadeRoom is where a packet is made that the road does not bring as it is.
 type fadeRoom struct {
-	pcm [2 * longestPacket]int16
-	out [longestPacket]byte
+	pcm  [2 * longestPacket]int16
+	out  [longestPacket]byte
+	wide [2 * pastLength]int16 // what was sent last, in G.722
 }
 
 func newSink(l *Participant, w media.Writer, codec media.Codec, ptime time.Duration, fills bool) *Sink {
-	k := &Sink{listener: l, writer: w, fills: fills, opus: l.x.Opus, num: newNumbering(codec.ClockRate()), tail: tail{times: 1}}
+	k := &Sink{listener: l, writer: w, fills: fills, opus: l.x.Opus, num: newNumbering(codec.ClockRate()), hum: rand.IntN(humLength)}
 	k.reformLocked(newForm(codec, ptime, k.opus))
 	k.inputs.Store(&[]*Source{})
 	return k
@@ -152,7 +160,7 @@ func (k *Sink) tick(now time.Time, beat uint64) {
 	k.mu.Unlock()
 	switch {
 	case performs:
-		k.tickPlay(now)
+		k.tickPlay(now, beat)
 	case mixing:
 		k.tickMixed(now, beat)
 	}
@@ -176,5 +184,6 @@ func (k *Sink) setInputs(in []*Source) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.filling = true // nothing more is to be waited for
+		k.seam()
 	}
 }

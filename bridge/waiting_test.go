@@ -39,7 +39,7 @@ func TestAPhoneOnHoldHearsThatTheLineLives(t *testing.T) {
 			held := decoded(t, w.all())
 			if db := media.ToneLevel(held[:16000], 8000, s.freq); db < s.want-2 {
 				t.Errorf("%s: %.0f Hz at %.1f dBov while on hold", name, s.freq, db)
-			} else if s.want == -127 && media.Level(held) > -80 {
+			} else if s.want == -127 && media.Level(held) > -60 {
 				t.Errorf("%s: %.1f dBov", name, media.Level(held))
 			}
 			if err := c.Hold(t.Context(), false); err != nil {
@@ -47,7 +47,7 @@ func TestAPhoneOnHoldHearsThatTheLineLives(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			after := decoded(t, w.all())
-			if db := media.Level(after[len(after)-7200:]); db > -80 {
+			if db := media.Level(after[len(after)-7200:]); db > -60 {
 				t.Errorf("%s: %.1f dBov after hold", name, db)
 			}
 			if step := worstStep(after); step > 2600 {
@@ -76,7 +76,7 @@ routes:
 		}
 		leg := h.legs(1)[0]
 		time.Sleep(time.Second)
-		if db := media.Level(decoded(t, w.all())); db > -80 {
+		if db := media.Level(decoded(t, w.all())); db > -60 {
 			t.Errorf("%.1f dBov before it rings", db)
 		}
 		before := len(decoded(t, w.all()))
@@ -93,7 +93,7 @@ routes:
 		if db := media.Level(busy[:16000]); db < -40 {
 			t.Errorf("busy tone at %.1f dBov", db)
 		}
-		if db := media.Level(busy[17600:]); db > -80 || c.Record().Room != "lobby" {
+		if db := media.Level(busy[17600:]); db > -60 || c.Record().Room != "lobby" {
 			t.Errorf("%.1f dBov in %s afterwards", db, c.Record().Room)
 		}
 		l.ended(LineEvent{Cause: CauseNormal})
