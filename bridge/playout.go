@@ -85,9 +85,6 @@ func (p *playout) put(d *sound, now time.Time) {
 		}
 	}
 	most := playoutMost * int64(p.times)
-	if pos > p.write+most && d.seams == nil { // what was heard goes on for a moment, to be faded from
-		p.makeUp(p.times)
-	}
 	if pos < p.write || pos > p.write+most { // too late, or another timeline
 		p.offset += p.write - pos
 		pos = p.write
