@@ -156,7 +156,8 @@ func (c *crowd) enter() {
 	v := bandVoice(c.t, s.Participant, codec, 300+100*float64(c.IntN(5)))
 	v.n = c.IntN(100000)
 	if c.text {
-		v.text = recorded(v.rateHz)
+		text := recorded(v.rateHz)
+		v.sound = func(at int) int16 { return text[at%len(text)] }
 	}
 	c.speakers = append(c.speakers, s)
 	c.wg.Go(func() {

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,7 +76,7 @@ type fadeRoom struct {
 }
 
 func newSink(l *Participant, w media.Writer, codec media.Codec, ptime time.Duration, fills bool) *Sink {
-	k := &Sink{listener: l, writer: w, fills: fills, opus: l.x.Opus, num: newNumbering(codec.ClockRate()), hum: rand.IntN(humLength)}
+	k := &Sink{listener: l, writer: w, fills: fills, opus: l.x.Opus, num: newNumbering(codec.ClockRate())}
 	k.reformLocked(newForm(codec, ptime, k.opus))
 	k.inputs.Store(&[]*Source{})
 	return k
