@@ -48,6 +48,11 @@ type weight struct {
 }
 
 func (g *gateway) weigh() (weight, error) {
+	select {
+	case <-g.ended:
+		return weight{}, fmt.Errorf("the gateway has ended; it said:\n%s", g.output)
+	default:
+	}
 	cpu, err := processCPU(g.cmd.Process.Pid)
 	return weight{at: time.Now(), cpu: cpu, self: selfCPU(), whole: machineCPU(), dropped: udpErrors(),
 		switches: processSwitches(g.cmd.Process.Pid)}, err

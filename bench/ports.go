@@ -5,7 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 )
+
+// given are the ports that freePorts has given out: gateways that start at the same
+// time must not be told the same one.
+var given sync.Map
 
 // freePorts returns ports of the loopback address that are free for TCP and UDP.
 func freePorts(n int) ([]int, error) {
@@ -20,7 +25,10 @@ func freePorts(n int) ([]int, error) {
 		}
 		defer l.Close() // all at once, so that none is found twice
 		port := l.Addr().(*net.TCPAddr).Port
-		if udpFree(port) {
+		if !udpFree(port) {
+			continue
+		}
+		if _, again := given.LoadOrStore(port, true); !again {
 			ports = append(ports, port)
 		}
 	}
