@@ -181,8 +181,11 @@ func (p *poller) run() {
 			time.Sleep(time.Millisecond) // nothing that one could mend; do not burn
 			continue
 		}
-		for _, e := range p.events[:p.found] {
+		for i, e := range p.events[:p.found] {
 			p.read(e.Fd)
+			if i%2 == 1 {
+				runtime.Gosched()
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 
 	"github.com/pion/ice/v4"
 )
@@ -28,6 +29,7 @@ func (s *guardedSocket) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) 
 		if err != nil || !s.doors.takes(b[:n], from) {
 			return n, from, err
 		}
+		runtime.Gosched()
 	}
 }
 
