@@ -17,8 +17,8 @@ import (
 // wire is the network under a gateway or a phone: it can be listened to, and cut.
 type wire struct {
 	mu    sync.Mutex
-	cut   string                      // local address whose packets are lost
-	every int                         // of so many µ-law packets that go out one is lost; 0: none
+	cut   string // local address whose packets are lost
+	every int    // of so many µ-law packets that go out one is lost; 0: none
 	sent  int
 	heard map[bool]map[uint32]*stream // by direction, then SSRC
 	order map[bool][]uint32
