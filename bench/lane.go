@@ -104,6 +104,17 @@ func (l *lane) heardSince(t time.Time) bool {
 	return len(l.got) > 0 && l.got[len(l.got)-1].at.After(t)
 }
 
+// bitrate is that of the payloads that came out, in bit/s; 0 before the first. Packets
+// of a call that ends late may still come.
+func (l *lane) bitrate() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.got) == 0 {
+		return 0
+	}
+	return l.bytes * 8 * 50 / len(l.got)
+}
+
 // finding is what a lane tells about the window.
 type finding struct {
 	transitMS []float64

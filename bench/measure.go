@@ -259,8 +259,8 @@ func (r *Report) engineHeard(c *call) {
 	if c.down.sound.codec != media.Opus {
 		return
 	}
-	if n := len(c.up.got); n > 0 {
-		r.BitrateHeard = c.up.bytes * 8 * 50 / n
+	if rate := c.up.bitrate(); rate > 0 {
+		r.BitrateHeard = rate
 	}
 	r.RoomBitrate, r.RoomRate = c.down.sound.bitrate, c.down.sound.rateHz
 	r.toDecode = c.down.sound
