@@ -73,7 +73,7 @@ func (g *gateway) start(binary string, o Options) error {
 		return err
 	}
 	at := func(i int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[i])) }
-	low, err := freeRange(4*o.Calls + 100)
+	low, err := freeRange(gatewayPorts, 4*o.Calls+100)
 	if err != nil {
 		return err
 	}

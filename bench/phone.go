@@ -24,7 +24,7 @@ type phones struct {
 }
 
 func startPhones(ctx context.Context, server string, calls int) (*phones, error) {
-	low, err := freeRange(4*calls + 100)
+	low, err := freeRange(phonePorts, 4*calls+100)
 	if err != nil {
 		return nil, err
 	}

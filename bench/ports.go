@@ -35,17 +35,20 @@ func freePorts(n int) ([]int, error) {
 	return nil, errors.New("no free ports on 127.0.0.1")
 }
 
-// freeRange finds an even port from which n UDP ports are free, looking at every
-// eighth. It looks below the ports that the system gives away by itself.
-func freeRange(n int) (int, error) {
-	const lowest, highest = 10000, 32000
-	if n > (highest-lowest)/2 {
+// Gateway and telephones take their ports from places apart, both below the ports
+// that the system gives away by itself.
+const gatewayPorts, phonePorts, portsApart = 10000, 21000, 11000
+
+// freeRange finds an even port from which n UDP ports are free in a place, looking
+// at every eighth.
+func freeRange(lowest, n int) (int, error) {
+	if n >= portsApart {
 		return 0, fmt.Errorf("%d ports: too many", n)
 	}
 	for range 200 {
 		var b [2]byte
 		_, _ = rand.Read(b[:])
-		low := (lowest + (int(b[0])<<8|int(b[1]))%(highest-lowest-n)) &^ 1
+		low := (lowest + (int(b[0])<<8|int(b[1]))%(portsApart-n)) &^ 1
 		free := true
 		for p := low; p < low+n && free; p += 8 {
 			free = udpFree(p)

@@ -1,9 +1,15 @@
 package rtp
 
 import (
+	"context"
+	"net"
+	"net/netip"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+
+	"github.com/roomline/roomline/media"
 )
 
 func TestPortsHandOutEachPairOnce(t *testing.T) {
@@ -80,4 +86,41 @@ func TestPortsTogether(t *testing.T) {
 	if p.InUse() != 0 {
 		t.Errorf("%d left in use", p.InUse())
 	}
+}
+
+// Another program has all of the range but one pair: the call gets that one.
+func TestAPairIsFoundWhereNearlyAllAreForeign(t *testing.T) {
+	free := freePair(t)
+	p, err := NewPorts(free-398, free+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), Config{LocalIP: netip.MustParseAddr("127.0.0.1"), Ports: p,
+		Listen: func(ctx context.Context, network, address string) (net.PacketConn, error) {
+			if port := int(netip.MustParseAddrPort(address).Port()); port < free {
+				return nil, &net.OpError{Op: "listen", Net: network, Err: syscall.EADDRINUSE}
+			}
+			return media.ListenUDP(ctx, network, address)
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if port := int(s.LocalAddr().Port()); port != free || p.InUse() != 1 {
+		t.Errorf("port %d, want %d; %d pairs are taken", port, free, p.InUse())
+	}
+	s.Close()
+	if p.InUse() != 0 {
+		t.Errorf("%d pairs are still taken", p.InUse())
+	}
+}
+
+// freePair returns an even port that is free, as is the next one.
+func freePair(t *testing.T) int {
+	t.Helper()
+	s, err := Open(t.Context(), Config{LocalIP: netip.MustParseAddr("127.0.0.1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	return int(s.LocalAddr().Port())
 }

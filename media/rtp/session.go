@@ -180,7 +180,11 @@ func (s *Session) sendTo(a netip.AddrPort) {
 // bind opens an even port and the next one, trying other pairs while somebody
 // else has them.
 func bind(ctx context.Context, c Config) (rtp, rtcp net.PacketConn, err error) {
-	for range 50 {
+	tries := 50
+	if c.Ports != nil {
+		tries = c.Ports.Pairs() // another program may hold any number of them
+	}
+	for range tries {
 		port := 0
 		if c.Ports != nil {
 			if port, err = c.Ports.Take(); err != nil {

@@ -51,7 +51,9 @@ func newStream(s *Streams, c net.Conn, at netip.AddrPort, transport string) *Str
 
 // LocalAddr and RemoteAddr give names that no other connection has. They are
 // what sipgo keeps connections by; the real addresses are local and remote.
-func (c *Stream) LocalAddr() net.Addr  { return namedAddr{c.ID.String()} }
+func (c *Stream) LocalAddr() net.Addr { return namedAddr{c.ID.String()} }
+
+// RemoteAddr is the peer's name, see LocalAddr.
 func (c *Stream) RemoteAddr() net.Addr { return namedAddr{c.text} }
 
 // speaksFor says whether requests for a host may leave here.
@@ -269,6 +271,10 @@ func (c *Stream) Write(b []byte) (int, error) {
 }
 
 // SetDeadline and its like are ours to set, not sipgo's.
-func (c *Stream) SetDeadline(time.Time) error      { return nil }
-func (c *Stream) SetReadDeadline(time.Time) error  { return nil }
+func (c *Stream) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing, see SetDeadline.
+func (c *Stream) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing, see SetDeadline.
 func (c *Stream) SetWriteDeadline(time.Time) error { return nil }

@@ -224,9 +224,13 @@ func (r *Reader) Close() error { return nil }
 func (r *Reader) LocalAddr() net.Addr { return r.socket.conn.LocalAddr() }
 
 // SetDeadline and its like do nothing: sipgo does not use them on UDP.
-func (r *Reader) SetDeadline(t time.Time) error      { return nil }
-func (r *Reader) SetReadDeadline(t time.Time) error  { return nil }
-func (r *Reader) SetWriteDeadline(t time.Time) error { return nil }
+func (r *Reader) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing, see SetDeadline.
+func (r *Reader) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing, see SetDeadline.
+func (r *Reader) SetWriteDeadline(time.Time) error { return nil }
 
 // AddrPort is the address of a UDP or TCP peer, IPv4 as such; false where there is none.
 func AddrPort(a net.Addr) (netip.AddrPort, bool) {
