@@ -51,6 +51,13 @@ var (
 		singular: "agent", plural: "agents", sorted: true,
 		name: func(a dialplan.Agent) string { return a.Name },
 		list: func(p *dialplan.Plan) *[]dialplan.Agent { return &p.Agents },
+		show: dialplan.Agent.Masked,
+		keep: dialplan.Agent.KeepSecrets,
+	}
+	queues = kind[dialplan.Queue]{
+		singular: "queue", plural: "queues", sorted: true,
+		name: func(q dialplan.Queue) string { return q.Name },
+		list: func(p *dialplan.Plan) *[]dialplan.Queue { return &p.Queues },
 	}
 )
 

@@ -30,6 +30,7 @@ type planBody struct {
 	Numbers  []dialplan.Number  `json:"numbers,omitempty"`
 	Routes   []dialplan.Route   `json:"routes,omitempty"`
 	Agents   []dialplan.Agent   `json:"agents,omitempty"`
+	Queues   []dialplan.Queue   `json:"queues,omitempty"`
 	Holidays []dialplan.Holiday `json:"holidays,omitempty"`
 }
 
@@ -49,6 +50,7 @@ func (s *Server) planOperations(a huma.API) {
 	registerKind(s, a, routes)
 	registerKind(s, a, holidays)
 	registerKind(s, a, agents)
+	registerKind(s, a, queues)
 }
 
 func (s *Server) getPlan(ctx context.Context, _ *none) (*one[*dialplan.Plan], error) {
@@ -68,7 +70,7 @@ func (s *Server) putPlan(ctx context.Context, in *planInput) (*one[PlanResult], 
 	err := s.changePlan(ctx, func(p *dialplan.Plan) error {
 		before := *p
 		next := dialplan.Plan{
-			Trunks: in.Body.Trunks, Numbers: in.Body.Numbers, Routes: in.Body.Routes, Holidays: in.Body.Holidays, Agents: in.Body.Agents,
+			Trunks: in.Body.Trunks, Numbers: in.Body.Numbers, Routes: in.Body.Routes, Holidays: in.Body.Holidays, Agents: in.Body.Agents, Queues: in.Body.Queues,
 		}
 		if !in.Prune {
 			next = merge(next, before)
@@ -98,6 +100,7 @@ func merge(next, before dialplan.Plan) dialplan.Plan {
 	next.Routes = withOthers(next.Routes, before.Routes, routes)
 	next.Holidays = withOthers(next.Holidays, before.Holidays, holidays)
 	next.Agents = withOthers(next.Agents, before.Agents, agents)
+	next.Queues = withOthers(next.Queues, before.Queues, queues)
 	return next
 }
 

@@ -149,10 +149,13 @@ func TestWrongObjectsAreLocated(t *testing.T) {
 	}
 }
 
-func TestAgentsAreNotAvailableYet(t *testing.T) {
+func TestAnAgentIsCheckedAndItsKeyIsNeverShown(t *testing.T) {
 	h := newHouse(t)
-	h.ask(t, "POST", "/v1/agents", `{"name":"bot","url":"wss://bot.example","protocol":"twilio-media-streams"}`).is(422).says("", "not available yet")
-	h.ask(t, "GET", "/v1/agents", "").is(200)
+	h.ask(t, "POST", "/v1/agents", `{"name":"bot","url":"https://bot.example"}`).is(422).says("body.url", "WebSocket address")
+	h.ask(t, "POST", "/v1/agents", `{"name":"bot","url":"wss://bot.example","key":"hush"}`).is(201)
+	if a := h.ask(t, "GET", "/v1/agents/bot", "").is(200); !strings.Contains(a.body, `"key":"********"`) || strings.Contains(a.body, "hush") {
+		t.Fatal(a.body)
+	}
 }
 
 func TestApplyIsAtomicAndSaysWhatItChanges(t *testing.T) {

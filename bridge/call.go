@@ -32,8 +32,9 @@ type Call struct {
 	news chan struct{} // holds one when the record has changed, for the call that supervises this one
 	done chan struct{}
 
-	mu  sync.Mutex // guards rec
-	rec CallRecord
+	mu   sync.Mutex // guards rec and said
+	rec  CallRecord
+	said transcript
 
 	meter atomic.Pointer[meter] // of the phone's seat, once it has one
 
@@ -300,6 +301,7 @@ func (c *Call) digit(d press) {
 	c.emit("dtmf.received", map[string]any{
 		"digit": string(d.Key), "duration_ms": d.Duration.Milliseconds(), "participant": c.seat.ID(),
 	})
+	c.seat.pressed(d.Digit)
 	c.relay(d)
 }
 

@@ -18,6 +18,7 @@ type Exchange struct {
 	Plan         func() *dialplan.Plan  // the dial plan in force; nil: an empty one
 	Trusts       func(netip.Addr) bool  // sources trusted without a trunk, see [TrustedBy]; nil: none
 	Dialer       Dialer                 // places outbound calls; nil: none can be placed
+	Agents       Agents                 // leases AI voices; nil: there are none
 	Recorded     func(CDR)              // called once for every call that ended; must not block for long
 	Emitted      func(Event)            // called for every logged event, in the order of their ids, with locks held: it must return at once
 	Refusals     func(Refusal)          // called for every INVITE that was refused

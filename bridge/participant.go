@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
 )
 
 // Kinds of participants.
@@ -26,6 +27,8 @@ type JoinSpec struct {
 	Person   string // who it is, if the same human holds other legs too; default: CallID's phone, else Identity
 	CallID   string // phones: their call; browsers: the call whose Person they are
 	HeardBy  string // HeardByAll, HeardByNobody, HeardByHumans or a participant's id; default: by role
+	// Keys is called with every key that somebody else in the room has pressed. It must not block.
+	Keys func(from *Participant, key rtp.Digit)
 	// Changed is called after members or tracks of the room changed. It must not block.
 	Changed func()
 }
@@ -164,8 +167,13 @@ func (p *Participant) Room() *Room {
 
 // Publish adds a track. It is an error for a role that may not send it: a
 // caller's microphone while their phone is up, or a camera without the grant.
-func (p *Participant) Publish(t TrackSpec) (*Source, error) {
+func (p *Participant) Publish(t TrackSpec) (*Source, error) { return p.publish(t, nil) }
+
+func (p *Participant) publish(t TrackSpec, v *Speaker) (*Source, error) {
 	s := newSource(p, t)
+	if v != nil {
+		s.speaker, v.source = v, s
+	}
 	var err error
 	p.x.change(func(c *change) {
 		if err = p.mayPublishLocked(t); err != nil {
@@ -216,9 +224,10 @@ func (p *Participant) unpublish(s *Source) {
 }
 
 // Listen opens the one stream that carries what this seat hears, in codec; ptime is the
-// sound per packet for G.711 and G.722, 0 for 20 ms. A phone's stream never falls silent.
+// sound per packet for G.711 and G.722, 0 for 20 ms. A phone's and an agent's
+// stream never falls silent.
 func (p *Participant) Listen(w media.Writer, codec media.Codec, ptime time.Duration) *Sink {
-	k := newSink(p, w, codec, ptime, p.spec.Kind == KindPhone)
+	k := newSink(p, w, codec, ptime, p.spec.Kind == KindPhone || p.spec.Kind == KindAgent)
 	p.x.change(func(c *change) {
 		if p.left {
 			k.closed.Store(true)

@@ -198,6 +198,9 @@ func (f *fanout) subscribe(s *Source, k *Sink) {
 func (r *Room) tick(now time.Time, beat uint64) {
 	st := r.stage.Load()
 	for _, s := range st.sources {
+		if s.speaker != nil {
+			s.speaker.tick(now)
+		}
 		if s.behind.Load() {
 			s.flush(now)
 		}

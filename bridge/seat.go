@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
 )
 
 // Mute stops or restores the participant's voice. Cameras go on.
@@ -78,6 +79,21 @@ func (p *Participant) speakingLocked(now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// pressed tells a key to everybody else in the room who listens for keys.
+func (p *Participant) pressed(key rtp.Digit) {
+	var listeners []func(*Participant, rtp.Digit)
+	p.x.mu.Lock()
+	for _, m := range p.room.members {
+		if m != p && m.spec.Keys != nil && !m.seat.held {
+			listeners = append(listeners, m.spec.Keys)
+		}
+	}
+	p.x.mu.Unlock()
+	for _, tell := range listeners {
+		tell(p, key)
+	}
 }
 
 // Record returns the participant as outsiders see it.

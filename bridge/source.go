@@ -41,6 +41,7 @@ type Source struct {
 	codec    atomic.Uint32 // media.Codec; set with Exchange.mu held
 	owner    *Participant
 	keyframe func()
+	speaker  *Speaker // whose packets the beat makes; nil: they come from outside
 
 	listened bool // keys are looked for in its sound; guarded by Exchange.mu
 

@@ -8,8 +8,14 @@ import (
 
 // TransferRequest says where a call goes on: to a room, or to a number.
 type TransferRequest struct {
-	Room string
-	To   string
+	Room  string
+	To    string
+	Agent string // its name in the dial plan
+	Queue string // its name in the dial plan
+	// Warm keeps the caller on hold sound until whom they go to has accepted, and
+	// brings them back to where they were otherwise. Else they go at once.
+	Warm     bool
+	Handover *Handover // what the other side gets to know; nil: the transcript
 	// Refer hands the call back to its peer, which is asked to call To in our
 	// stead (RFC 3515); the call ends when the peer says that this went well. To
 	// must be allowed by the dial plan, for who pays is the peer's affair.

@@ -18,9 +18,8 @@ func (p *Plan) Check() []Problem {
 	c.numbers()
 	c.holidays()
 	c.routes()
-	for i, a := range p.Agents {
-		c.wrong(fmt.Sprintf("agents[%d]", i), a.Name, notYet)
-	}
+	c.agents()
+	c.queues()
 	return c.problems
 }
 

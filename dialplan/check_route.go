@@ -112,12 +112,8 @@ func (c *checker) target(at string, t *Target) {
 	if len(set) != 1 {
 		c.wrong(at, "", fmt.Sprintf("expected exactly one of room, number, agent, queue and reject, found %d", len(set)))
 	}
-	if t.Agent != "" {
-		c.wrong(at+".agent", t.Agent, notYet)
-	}
-	if t.Queue != "" {
-		c.wrong(at+".queue", t.Queue, notYet)
-	}
+	c.known(at+".agent", t.Agent, "agent", c.agentNames())
+	c.known(at+".queue", t.Queue, "queue", c.queueNames())
 	if t.Record {
 		c.wrong(at+".record", "", notYet)
 	}

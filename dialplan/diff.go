@@ -11,7 +11,7 @@ import (
 // Change is one difference between two plans, in words, secrets masked.
 type Change struct {
 	Kind    string   `json:"kind" yaml:"kind"`     // added | changed | removed
-	Object  string   `json:"object" yaml:"object"` // trunk | number | route | holidays | agent
+	Object  string   `json:"object" yaml:"object"` // trunk | number | route | holidays | agent | queue
 	Name    string   `json:"name" yaml:"name"`
 	Details []string `json:"details,omitempty" yaml:"details,omitempty"` // field: old → new
 }
@@ -40,7 +40,8 @@ func Diff(old, new *Plan) []Change {
 	routes := diff("route", old.Routes, new.Routes, func(r Route) string { return r.Name })
 	changes = append(changes, withMoves(routes, moved(old.Routes, new.Routes))...)
 	changes = append(changes, diff("holidays", old.Holidays, new.Holidays, func(h Holiday) string { return h.Name })...)
-	return append(changes, diff("agent", old.Agents, new.Agents, func(a Agent) string { return a.Name })...)
+	changes = append(changes, diff("agent", old.Agents, new.Agents, func(a Agent) string { return a.Name })...)
+	return append(changes, diff("queue", old.Queues, new.Queues, func(q Queue) string { return q.Name })...)
 }
 
 func diff[T any](object string, old, new []T, name func(T) string) []Change {

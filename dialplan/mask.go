@@ -13,7 +13,10 @@ const Mask = "********"
 // everything else with p.
 func (p *Plan) Masked() *Plan {
 	c := *p
-	c.Trunks, c.Routes = slices.Clone(p.Trunks), slices.Clone(p.Routes)
+	c.Trunks, c.Routes, c.Agents = slices.Clone(p.Trunks), slices.Clone(p.Routes), slices.Clone(p.Agents)
+	for i := range c.Agents {
+		c.Agents[i] = c.Agents[i].Masked()
+	}
 	for i := range c.Trunks {
 		c.Trunks[i] = c.Trunks[i].Masked()
 	}
@@ -36,6 +39,30 @@ func (t Trunk) Masked() Trunk {
 		t.Inbound = &i
 	}
 	return t
+}
+
+// Masked is a copy of the agent with its key replaced by [Mask].
+func (a Agent) Masked() Agent {
+	if a.Key != "" {
+		a.Key = Mask
+	}
+	if a.Fallback != nil {
+		next := a.Fallback.Masked()
+		a.Fallback = &next
+	}
+	return a
+}
+
+// KeepSecrets puts the secrets of old where a has [Mask].
+func (a Agent) KeepSecrets(old Agent) Agent {
+	if a.Key == Mask && old.Key != "" {
+		a.Key = old.Key
+	}
+	if a.Fallback != nil && old.Fallback != nil {
+		next := a.Fallback.KeepSecrets(*old.Fallback)
+		a.Fallback = &next
+	}
+	return a
 }
 
 // Masked is a copy of the route with the PINs of its targets replaced by [Mask].
@@ -72,7 +99,12 @@ func (d Decision) Masked() Decision {
 // has no secret for stays a mask, which [Plan.Check] refuses. It changes the
 // lists of p, and shares nothing that it changes with old.
 func (p *Plan) KeepSecrets(old *Plan) {
-	p.Trunks, p.Routes = slices.Clone(p.Trunks), slices.Clone(p.Routes)
+	p.Trunks, p.Routes, p.Agents = slices.Clone(p.Trunks), slices.Clone(p.Routes), slices.Clone(p.Agents)
+	for i, a := range p.Agents {
+		if o, ok := old.AgentNamed(a.Name); ok {
+			p.Agents[i] = a.KeepSecrets(o)
+		}
+	}
 	for i, t := range p.Trunks {
 		if o, ok := old.TrunkNamed(t.Name); ok {
 			p.Trunks[i] = t.KeepSecrets(o)

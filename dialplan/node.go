@@ -27,7 +27,7 @@ type fields map[string]field
 
 // future are keys that people expect and that are not built yet.
 var future = []string{
-	"voicemail", "flow", "flows", "ivr", "menu", "menus", "queues", "schedules", "greeting",
+	"voicemail", "flow", "flows", "ivr", "menu", "menus", "schedules", "greeting",
 	"prompt", "play", "say", "gather", "forward", "transfer", "escalate", "escalation", "conference",
 	"recording", "transcribe", "moh", "hold_music", "registrations", "users", "extensions",
 }

@@ -11,6 +11,7 @@ func (r *reader) plan(n *yaml.Node, p *Plan, others []string) {
 		"routes":   list(r, &p.Routes, r.route),
 		"holidays": list(r, &p.Holidays, r.holiday),
 		"agents":   list(r, &p.Agents, r.agent),
+		"queues":   list(r, &p.Queues, r.queue),
 	}
 	for _, key := range others {
 		if known[key] == nil {
@@ -115,8 +116,27 @@ func (r *reader) otherwise(n *yaml.Node, path string) *Target {
 
 func (r *reader) agent(n *yaml.Node, path string) (a Agent) {
 	r.object(n, path, fields{
-		"name": r.text(&a.Name), "url": r.text(&a.URL), "protocol": r.text(&a.Protocol), "pool": r.whole(&a.Pool),
+		"name": r.text(&a.Name), "url": r.text(&a.URL), "urls": r.texts(&a.URLs), "protocol": r.text(&a.Protocol),
+		"pool": r.whole(&a.Pool), "account": r.text(&a.Account), "key": r.text(&a.Key),
+		"parameters": table(r, &a.Parameters, r.text), "probe": r.text(&a.Probe), "patience": r.text(&a.Patience),
+		"filler": r.text(&a.Filler), "rate_hz": r.whole(&a.RateHz), "model": r.text(&a.Model), "voice": r.text(&a.Voice),
+		"language": r.text(&a.Language), "instructions": r.text(&a.Prompt),
 		"fallback": func(n *yaml.Node, path string) { a.Fallback = r.otherwise(n, path) },
 	})
 	return a
+}
+
+func (r *reader) queue(n *yaml.Node, path string) (q Queue) {
+	r.object(n, path, fields{
+		"name": r.text(&q.Name), "members": list(r, &q.Members, r.queueMember), "ring": r.text(&q.Ring),
+		"ring_timeout": r.text(&q.RingTimeout), "max_wait": r.text(&q.MaxWait), "max_callers": r.whole(&q.MaxCallers),
+		"announce": r.text(&q.Announce), "accept": r.text(&q.Accept),
+		"else": func(n *yaml.Node, path string) { q.Else = r.otherwise(n, path) },
+	})
+	return q
+}
+
+func (r *reader) queueMember(n *yaml.Node, path string) (m Member) {
+	r.object(n, path, fields{"number": r.text(&m.Number), "name": r.text(&m.Name), "trunk": r.text(&m.Trunk)})
+	return m
 }

@@ -22,8 +22,8 @@ const maxFile = 4 << 20
 // line, field and what was expected; the values of variables are not in it.
 func Parse(yamlBytes []byte, env func(string) string) (*Plan, error) {
 	p, err := ParseAmong(yamlBytes, nil, env)
-	if err == nil && len(p.Trunks)+len(p.Numbers)+len(p.Routes) == 0 {
-		return nil, Problems{{Line: 1, Message: "the file holds no trunks, numbers or routes"}}
+	if err == nil && len(p.Trunks)+len(p.Numbers)+len(p.Routes)+len(p.Agents)+len(p.Queues) == 0 {
+		return nil, Problems{{Line: 1, Message: "the file holds no trunks, numbers, routes, agents or queues"}}
 	}
 	return p, err
 }

@@ -70,11 +70,11 @@ func TestParseReadsEveryField(t *testing.T) {
 // Every case is a file and what its error must say, line by line.
 func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 	cases := map[string]struct{ file, want string }{
-		"empty":          {"", "line 1: the file holds no trunks, numbers or routes"},
-		"only settings":  {"http: 127.0.0.1:80", "line 1: http: unknown key; expected agents, holidays, numbers, routes, trunks"},
+		"empty":          {"", "line 1: the file holds no trunks, numbers, routes, agents or queues"},
+		"only settings":  {"http: 127.0.0.1:80", "line 1: http: unknown key; expected agents, holidays, numbers, queues, routes, trunks"},
 		"not yaml":       {"routes: [", "line 1: not YAML: did not find expected node content"},
 		"tabs":           {"routes:\n\t- x", "line 2: not YAML: found character that cannot start any token"},
-		"scalar":         {"hello", "line 1: expected an object with agents, holidays, numbers, routes, trunks"},
+		"scalar":         {"hello", "line 1: expected an object with agents, holidays, numbers, queues, routes, trunks"},
 		"two documents":  {"routes: []\n---\nroutes: []", "line 2: expected one YAML document, found a second one"},
 		"typo":           {"routes:\n  - {name: a, romo: x}", "line 2: routes[0].romo: unknown key: did you mean room?"},
 		"unknown":        {"trunks:\n  - {name: a, addresses: [192.0.2.1], colour: x}", "line 2: trunks[0].colour: unknown key; expected addresses, caller_id, codecs, country, dtmf, headers, inbound, keepalive, keying, limits, listen, name, outbound, redirects, refer, register, srtp, stir"},
@@ -149,13 +149,9 @@ func TestParseNamesAllProblemsAtOnceInTheOrderOfTheFile(t *testing.T) {
 func TestWhatIsNotBuiltIsRefusedNeverIgnored(t *testing.T) {
 	for _, file := range []string{
 		"trunks:\n  - {name: a, outbound: {servers: [a.example], transport: wss}}",
-		"routes:\n  - {name: a, agent: bot}",
-		"routes:\n  - {name: a, queue: dispatch}",
 		"routes:\n  - {name: a, room: x, record: true}",
-		"routes:\n  - {name: a, room: x, else: {queue: q}}",
 		"routes:\n  - {name: a, voicemail: x}",
 		"flows:\n  - {name: a}",
-		"agents:\n  - {name: a, url: \"wss://bot.example/media\", protocol: twilio-media-streams, pool: 20, fallback: {room: humans}}",
 	} {
 		if _, err := Parse([]byte(file), env); err == nil || !strings.Contains(err.Error(), "not available yet") {
 			t.Errorf("%s\ngot %v", file, err)

@@ -10,6 +10,7 @@ type Plan struct {
 	Numbers  []Number  `json:"numbers" yaml:"numbers"`
 	Routes   []Route   `json:"routes" yaml:"routes"`
 	Agents   []Agent   `json:"agents" yaml:"agents"`
+	Queues   []Queue   `json:"queues" yaml:"queues"`
 	Holidays []Holiday `json:"holidays,omitempty" yaml:"holidays,omitempty"`
 
 	ready *prepared // see Prepare
@@ -90,15 +91,6 @@ type Number struct {
 type Holiday struct {
 	Name  string   `json:"name" yaml:"name"`
 	Dates []string `json:"dates" yaml:"dates"` // 2026-12-24, or 12-25 for every year
-}
-
-// Agent is an AI voice; routes may not name one until agents are available.
-type Agent struct {
-	Name     string  `json:"name" yaml:"name"`
-	URL      string  `json:"url" yaml:"url"`
-	Protocol string  `json:"protocol" yaml:"protocol"`
-	Pool     int     `json:"pool,omitempty" yaml:"pool,omitempty"`
-	Fallback *Target `json:"fallback,omitempty" yaml:"fallback,omitempty"`
 }
 
 // Patterns is one pattern or a list of them; in YAML and JSON a single string stands

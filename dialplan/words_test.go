@@ -164,7 +164,7 @@ holidays: [{name: h, dates: [12-24]}]
 		{"room: x", "number: \"+12125551234\", trunks: [aa]", `line 5: routes[0].trunks[0]: "aa": no trunk has this name; did you mean a?`},
 		{"room: x", "number: \"+12125551234\", answer: now", `line 5: routes[0].answer: "now": a call that goes on to a number is answered when the number answers: leave this out`},
 		{"R: R", "else: {room: y, else: {reject: busy, else: {room: z}}}", "line 5: routes[0].else.else.else: nothing comes after a target that rejects: leave this out"},
-		{"R: R", "else: {room: y, else: {agent: bot}}", `line 5: routes[0].else.else.agent: "bot": not available yet`},
+		{"R: R", "else: {room: y, else: {agent: bot}}", `line 5: routes[0].else.else.agent: "bot": no agent has this name; there are none`},
 		{"R: R", "else: {romo: y}", "line 5: routes[0].else.romo: unknown key: did you mean room?"},
 		{"R: R", strings.Repeat("else: {room: y, ", 8) + "answer: now" + strings.Repeat("}", 8), "line 5: routes[0]" + strings.Repeat(".else", 8) + ": expected at most 8 targets one after the other"},
 		{"O: O", "trunk: a, trunks: [a]", "line 6: routes[1].trunks: expected trunk or trunks, not both: trunk is short for a list of one"},

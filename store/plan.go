@@ -88,6 +88,7 @@ func loadPlan(ctx context.Context, db queryer) (*dialplan.Plan, error) {
 			return
 		},
 		func() (err error) { p.Agents, err = loadObjects[dialplan.Agent](ctx, db, "agents"); return },
+		func() (err error) { p.Queues, err = loadObjects[dialplan.Queue](ctx, db, "queues"); return },
 	} {
 		if err := load(); err != nil {
 			return nil, fmt.Errorf("load the dial plan: %w", err)
@@ -114,6 +115,7 @@ func rowsOf(p *dialplan.Plan) map[string]map[string]planRow {
 		"routes":   objectRows(p.Routes, func(r dialplan.Route) string { return r.Name }),
 		"holidays": objectRows(p.Holidays, func(h dialplan.Holiday) string { return h.Name }),
 		"agents":   objectRows(p.Agents, func(a dialplan.Agent) string { return a.Name }),
+		"queues":   objectRows(p.Queues, func(q dialplan.Queue) string { return q.Name }),
 	}
 }
 

@@ -42,6 +42,9 @@ func (c *Client) Apply(ctx context.Context, plan *dialplan.Plan, prune, dryRun b
 	if len(plan.Agents) > 0 {
 		body["agents"] = plan.Agents
 	}
+	if len(plan.Queues) > 0 {
+		body["queues"] = plan.Queues
+	}
 	err = c.call(ctx, http.MethodPut, "/v1/plan", query, nil, body, &result)
 	return result, err
 }

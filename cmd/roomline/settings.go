@@ -68,7 +68,7 @@ type settings struct {
 }
 
 // planKeys are the parts of a configuration file that belong to the dial plan.
-var planKeys = map[string]bool{"trunks": true, "numbers": true, "routes": true, "agents": true}
+var planKeys = map[string]bool{"trunks": true, "numbers": true, "routes": true, "agents": true, "queues": true}
 
 // Validate checks what kong cannot, and names the flag that is wrong.
 func (s *settings) Validate() error {
