@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"bridge"},
 	{"sip/grammar", "sip/sdp", "sip/stir", "sip/trace"},
 	{"sip/socket"},
-	{"sip", "room", "store"},
+	{"sip", "room", "store", "agent"},
 	{"api", "web", "phone", "bench"},
 	{"cmd/roomline"},
 }
@@ -55,7 +55,7 @@ var borders = map[string][]string{
 	"github.com/nyaruka/phonenumbers": {"dialplan"},
 	"github.com/danielgtaylor/huma":   {"api"},
 	"github.com/golang-jwt/jwt":       {"room", "sip/stir", "sip/stir/stirtest"},
-	"github.com/coder/websocket":      {"room", "bench"},
+	"github.com/coder/websocket":      {"room", "bench", "agent", "examples/ivr"},
 	"github.com/prometheus":           {"api"},
 }
 
