@@ -18,7 +18,7 @@ const module = "github.com/roomline/roomline/"
 // other's parent folder.
 var floors = [][]string{
 	{"media", "media/impair", "media/red", "media/stoi", "sip/text"},
-	{"dialplan", "transcode", "transcode/earpiece", "media/rtp", "media/webrtc", "media/webrtc/whip"},
+	{"dialplan", "media/speech", "transcode", "transcode/earpiece", "media/rtp", "media/webrtc", "media/webrtc/whip"},
 	{"bridge"},
 	{"sip/grammar", "sip/sdp", "sip/stir", "sip/trace"},
 	{"sip/socket"},
