@@ -63,6 +63,7 @@ type Call struct {
 	source    *Source
 	pin       *keyedPIN
 	talking   bool   // in state active
+	onward    step   // where a request takes the call, out of whatever state it is in
 	departs   string // why the phone leaves, having transferred its call
 	redirects int
 	called    []string // trunks and addresses that were tried
@@ -115,8 +116,17 @@ func (c *Call) run(first step) {
 			c.ending = ending{cause: CauseInternal, reason: "internal error"}
 		}
 	}()
-	for s := first; s != nil; s = s() {
+	for s := first; s != nil; s = c.next(s) {
 	}
+}
+
+// next takes a step, and says which one comes after it.
+func (c *Call) next(s step) step {
+	s = s()
+	if s == nil {
+		s, c.onward = c.onward, nil
+	}
+	return s
 }
 
 // attach makes line the call's; the one before, if there was one, has ended.
@@ -136,7 +146,12 @@ func (x *Exchange) of(line Line) (*Call, bool) {
 	return c, ok
 }
 
+// answered: the peer has our answer, or we have its. A call that was answered
+// before, and goes on to another target, changes nothing by it.
 func (c *Call) answered() step {
+	if c.isAnswered() {
+		return c.active
+	}
 	c.begin()
 	c.recode() // the answer may differ from early media; a late offer is answered by the ACK
 	c.to(StateActive, "call.answered")
@@ -148,7 +163,8 @@ func (c *Call) answered() step {
 	return c.active
 }
 
-// active: both sides talk, or one holds.
+// active: the phone is connected. Both sides talk, or one holds, or it waits for
+// whom it is to talk to: a number that is dialled for it, an agent that comes.
 func (c *Call) active() step {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
@@ -168,8 +184,8 @@ func (c *Call) active() step {
 		case what == told:
 			c.changed(e)
 		case what == isReady:
-			if c.follow() {
-				return c.depart
+			if next, leaves := c.follow(); leaves {
+				return next
 			}
 		case c.silent(time.Now()):
 			return c.end(CauseMediaTimeout, "no RTP came from the phone for "+c.x.MediaTimeout.String())
@@ -184,7 +200,7 @@ const (
 	told    happening = iota // the line told something
 	isReady                  // what was waited for
 	timeUp
-	over // the call has ended; how is noted
+	over // the state has: with the call, and how is noted, or because a request takes the call elsewhere
 )
 
 // wait serves the call until something happens that its state must know.
@@ -204,7 +220,9 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 		case p := <-c.pass:
 			c.play(p)
 		case f := <-c.ask:
-			f()
+			if f(); c.onward != nil {
+				return LineEvent{}, over
+			}
 		case e := <-c.stop:
 			c.stopped(e)
 			return LineEvent{}, over
@@ -221,7 +239,7 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 				if c.talking {
 					return e, told
 				}
-				c.referred(e.Referral) // which refuses
+				c.notNow(e.Referral)
 			case LineVerified:
 				c.note(func(r *CallRecord) { r.Verstat = printable(e.Verstat, longestAttribute) })
 				c.emit("call.verified", map[string]any{"verstat": e.Verstat, "reason": e.Reason})
@@ -235,6 +253,9 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 
 // changed follows what the peer did to the dialog.
 func (c *Call) changed(e LineEvent) {
+	if c.seat == nil {
+		return
+	}
 	switch e.Kind {
 	case LineHeld:
 		c.seat.hold(true)
@@ -356,6 +377,8 @@ func (c *Call) note(f func(r *CallRecord)) {
 	defer c.mu.Unlock()
 	f(&c.rec)
 }
+
+func (c *Call) isAnswered() bool { return c.Record().AnsweredAt != nil }
 
 // begin notes that the call is answered.
 func (c *Call) begin() {

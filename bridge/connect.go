@@ -26,7 +26,13 @@ type errand struct {
 	rang  bool
 	rings bool   // the phone hears it ring
 	back  string // where the phone returns to when nobody answers; empty: it stays
+	// target is what names the number that is dialled for a phone that is answered
+	// and waits; its else is taken when nobody answers. nil: none does.
+	target *dialplan.Target
 }
+
+// waits reports whether the phone has nobody to talk to meanwhile.
+func (e *errand) waits() bool { return e.back != "" || e.target != nil }
 
 // place starts an outbound call. An error means that nothing was dialled.
 func (x *Exchange) place(o order) (*Call, error) {
@@ -55,7 +61,8 @@ func (x *Exchange) place(o order) (*Call, error) {
 	return c, nil
 }
 
-// connect dials a target's number for a caller who waits.
+// connect dials a target's number for a caller who waits: ringing, or answered
+// already and then in the active state.
 func (c *Call) connect(t dialplan.Target) step {
 	exits, err := c.exitsTo(t)
 	if err != nil {
@@ -71,6 +78,11 @@ func (c *Call) connect(t dialplan.Target) step {
 		return c.otherwise(t, causeOfError(err), err.Error())
 	}
 	c.errand = &errand{leg: leg}
+	if c.isAnswered() {
+		c.errand.target = &t
+		c.waits()
+		return c.active
+	}
 	c.note(func(r *CallRecord) { r.Room = room })
 	return func() step { return c.connecting(t, room) }
 }

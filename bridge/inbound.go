@@ -75,11 +75,13 @@ func (c *Call) incoming(t dialplan.Target) step {
 	return c.target(t)
 }
 
-// target sends the call where a target says.
+// target sends the call where a target says. It may be answered already: targets
+// follow each other while a call goes on, too. Such a call hears a waiting sound
+// until somebody takes it.
 func (c *Call) target(t dialplan.Target) step {
 	switch {
 	case t.Reject != "":
-		return c.end(Cause(t.Reject), "the dial plan rejects it")
+		return c.fail(Cause(t.Reject), "the dial plan rejects it")
 	case t.Number != "":
 		return c.connect(t)
 	case t.Room == "":
@@ -92,23 +94,29 @@ func (c *Call) target(t dialplan.Target) step {
 	if t.PIN != "" {
 		return func() step { return c.askPIN(t, room) }
 	}
-	c.note(func(r *CallRecord) { r.Room = room })
+	if c.seat == nil {
+		c.note(func(r *CallRecord) { r.Room = room })
+	}
 	if t.Answer == "ready" {
 		return func() step { return c.awaitListener(t, room) }
 	}
 	return func() step { return c.answer(room) }
 }
 
-// awaitListener rings until somebody in the room can hear the caller.
+// awaitListener rings until somebody in the room can hear the caller; one that
+// is answered hears the hold sound.
 func (c *Call) awaitListener(t dialplan.Target, room string) step {
 	ready, cancel := c.x.whenHeard(room)
 	defer cancel()
 	timeout := time.NewTimer(c.x.ReadyTimeout)
 	defer timeout.Stop()
+	c.waits()
 	for {
-		switch _, what := c.wait(ready, timeout.C); what {
+		switch e, what := c.wait(ready, timeout.C); what {
 		case over:
 			return nil
+		case told:
+			c.changed(e)
 		case isReady:
 			return func() step { return c.answer(room) }
 		case timeUp:
@@ -121,11 +129,25 @@ func (c *Call) awaitListener(t dialplan.Target, room string) step {
 // why for the record.
 func (c *Call) otherwise(t dialplan.Target, cause Cause, reason string) step {
 	if t.Else == nil || len(c.tale) >= mostTargets {
-		return c.end(cause, reason)
+		return c.fail(cause, reason)
 	}
 	c.tale, c.failed = append(c.tale, reason), cause
 	c.log.Info("the target cannot take the call, its else does", "cause", string(cause), "reason", reason)
 	return c.target(*t.Else)
+}
+
+// fail ends a call that nobody can take. A phone that is answered hears so first.
+func (c *Call) fail(cause Cause, reason string) step {
+	if !c.isAnswered() || c.sink == nil {
+		return c.end(cause, reason)
+	}
+	return func() step {
+		c.tone(cause)
+		if c.pause(busyLength) {
+			return nil
+		}
+		return c.end(cause, reason)
+	}
 }
 
 // explained puts what happened before in front of why a call ends.
@@ -136,7 +158,8 @@ func (c *Call) explained(e ending) string {
 	return printable(strings.Join(append(c.tale, e.words()), "; "), longestReason)
 }
 
-// answer seats the caller and accepts the call.
+// answer seats the caller and accepts the call. One that was answered before
+// moves there, and hears the room again.
 func (c *Call) answer(room string) step {
 	if err := c.accept(room); err != nil {
 		return c.end(CauseSignalling, err.Error())
@@ -145,6 +168,9 @@ func (c *Call) answer(room string) step {
 }
 
 func (c *Call) accept(room string) error {
+	if c.seat != nil && c.isAnswered() {
+		return c.enter(room)
+	}
 	if err := c.sit(room); err != nil {
 		return err
 	}
@@ -156,6 +182,9 @@ func (c *Call) accept(room string) error {
 
 // awaitAck: the answer is out; then goes on when it has arrived.
 func (c *Call) awaitAck(then step) step {
+	if c.isAnswered() {
+		return then
+	}
 	timeout := time.NewTimer(ackTimeout)
 	defer timeout.Stop()
 	for {

@@ -18,6 +18,15 @@ func (c *Call) referred(ref *Referral) {
 	}
 }
 
+// notNow refuses a transfer of a call that talks to nobody.
+func (c *Call) notNow(ref *Referral) {
+	words := "the call is not answered yet"
+	if c.isAnswered() {
+		words = "the call is not connected with anybody now"
+	}
+	c.refused(ref, CauseRejected, errors.New(words))
+}
+
 func (c *Call) refused(ref *Referral, cause Cause, err error) {
 	c.log.Info("a transfer by the peer is refused", "cause", string(cause), "reason", err.Error())
 	ref.Refuse(cause, err.Error())

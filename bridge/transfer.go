@@ -37,21 +37,52 @@ func (c *Call) Transfer(ctx context.Context, req TransferRequest) error {
 			return refuse(Invalid, "room", "a transfer needs either room or to")
 		case c.pin != nil:
 			return refuse(Conflict, "", "call %s is asked for its PIN", c.id)
-		case c.errand != nil:
+		case c.errand != nil && c.errand.target == nil:
 			return refuse(Conflict, "", "call %s is being transferred already", c.id)
 		case req.To != "":
 			return c.transferTo(req.To)
 		}
-		if _, err := dialplan.RoomName(req.Room); err != nil {
-			return refuse(Invalid, "room", "%s", err)
-		}
-		other := c.x.part(c)
-		if err := c.move(req.Room); err != nil {
-			return err
-		}
-		other.leftAlone()
-		return nil
+		return c.transferInto(req.Room)
 	})
+}
+
+// transferInto takes the phone to another room.
+func (c *Call) transferInto(room string) error {
+	if _, err := dialplan.RoomName(room); err != nil {
+		return refuse(Invalid, "room", "%s", err)
+	}
+	other := c.x.part(c)
+	c.abandon()
+	if err := c.enter(room); err != nil {
+		return err
+	}
+	other.leftAlone()
+	c.goOn()
+	return nil
+}
+
+// abandon gives up the number that is dialled for a phone that waits.
+func (c *Call) abandon() {
+	if c.errand != nil && c.errand.target != nil {
+		c.errand.leg.Hangup(CauseNone, "the call for which it was placed has gone elsewhere")
+		c.errand = nil
+	}
+}
+
+// goTo takes an answered call to another target, out of whatever state it is in,
+// once the request that runs now is through.
+func (c *Call) goTo(t dialplan.Target) {
+	c.onward = func() step {
+		c.abandon()
+		return c.target(t)
+	}
+}
+
+// goOn makes the call active, if it waits in another state.
+func (c *Call) goOn() {
+	if !c.talking {
+		c.onward = c.active
+	}
 }
 
 // handBack asks the peer to call somebody else.
@@ -90,6 +121,17 @@ func (c *Call) move(room string) error {
 	return nil
 }
 
+// enter is move for a phone that waited: it hears the room from now on.
+func (c *Call) enter(room string) error {
+	if !c.isParked() {
+		c.quiet()
+	}
+	if c.Record().Room == room {
+		return nil
+	}
+	return c.move(room)
+}
+
 // transferTo dials a number into a room of the transfer's own.
 func (c *Call) transferTo(to string) error {
 	rec := c.Record()
@@ -104,8 +146,10 @@ func (c *Call) transferTo(to string) error {
 	if err != nil {
 		return err
 	}
+	c.abandon()
 	c.errand = &errand{leg: leg, back: rec.Room}
-	return c.move(room)
+	c.goOn()
+	return c.enter(room)
 }
 
 // news is nil, on which nothing ever comes, when there is no errand.
@@ -116,32 +160,52 @@ func (e *errand) news() <-chan struct{} {
 	return e.leg.news
 }
 
-// follow looks how a transfer goes. It reports whether the phone leaves by it.
-func (c *Call) follow() bool {
+// follow looks how an errand of an answered call goes, and reports whether the
+// call takes another step by it.
+func (c *Call) follow() (next step, leaves bool) {
 	e := c.errand
+	if e == nil {
+		return nil, false
+	}
 	switch rec := e.leg.Record(); {
 	case rec.AnsweredAt != nil:
 		c.errand = nil
 		c.ringback(e, false)
-		return c.transferred(e)
+		return c.depart, c.transferred(e)
 	case rec.State == StateEnded:
 		c.errand = nil
 		c.ringback(e, false)
+		if e.target != nil {
+			return c.otherwise(*e.target, passedOn(rec.Cause), rec.To+": "+ending{cause: rec.Cause, reason: rec.Reason}.words()), true
+		}
 		c.notTransferred(e, rec)
 	case rec.State == StateRinging || rec.State == StateEarly:
 		c.ringback(e, rec.State == StateRinging)
+		if e.target != nil && rec.State == StateEarly {
+			c.meet(e)
+		}
 		if e.ref != nil && !e.rang {
 			e.rang = true
 			e.ref.Progress(180, "Ringing")
 		}
 	}
-	return false
+	return nil, false
+}
+
+// meet lets a phone that waited hear the number that was dialled for it.
+func (c *Call) meet(e *errand) {
+	if err := c.enter(e.leg.Record().Room); err != nil {
+		c.log.Warn("the phone cannot hear whom it is connected with", "error", err)
+	}
 }
 
 // transferred: the number answered. A peer that asked for it leaves; whom it was
 // connected with goes on with the new call. A phone that was moved stays with it.
 func (c *Call) transferred(e *errand) bool {
 	other := c.x.part(c)
+	if e.target != nil {
+		c.meet(e)
+	}
 	if e.ref == nil {
 		other.leftAlone()
 		if !c.x.pair(c, e.leg) {

@@ -29,9 +29,9 @@ func (c *Call) holdSound(on bool) {
 // rings, until there is early media, an answer or an end.
 func (c *Call) ringback(e *errand, rings bool) {
 	switch {
-	case e.back == "": // the phone talks to others yet, or its peer tells it
+	case !e.waits(): // the phone talks to others yet, or its peer tells it
 	case !rings:
-		if e.rings {
+		if e.rings && !c.isParked() {
 			c.quiet()
 		}
 		e.rings = false
@@ -43,11 +43,30 @@ func (c *Call) ringback(e *errand, rings bool) {
 
 // busyTone tells a phone that comes back from a transfer why, where the far side was busy.
 func (c *Call) busyTone(cause Cause) {
-	if cause != CauseBusy || c.sink == nil || c.isParked() {
+	if cause == CauseBusy && c.sink != nil {
+		c.tone(cause)
+	}
+}
+
+// tone plays for busyLength that nobody takes the phone: busy, or else congestion.
+func (c *Call) tone(cause Cause) {
+	if c.isParked() {
 		return
 	}
-	if _, err := c.sink.Play(media.Busy(c.trunk.Country, media.NarrowbandHz), busyLength); err != nil {
+	voice := media.Congestion(c.trunk.Country, media.NarrowbandHz)
+	if cause == CauseBusy {
+		voice = media.Busy(c.trunk.Country, media.NarrowbandHz)
+	}
+	if _, err := c.sink.Play(voice, busyLength); err != nil {
 		c.log.Warn("no busy tone", "error", err)
+	}
+}
+
+// waits lets a phone that is answered hear that it waits, unless it hears
+// something of the kind already.
+func (c *Call) waits() {
+	if c.sink != nil && c.hush == nil && c.isAnswered() && !c.isParked() {
+		c.holdSound(true)
 	}
 }
 

@@ -51,6 +51,18 @@ func Busy(country string, rateHz int) *Tone {
 	return newTone(rateHz, -30, []float64{480, 620}, []time.Duration{half, half})
 }
 
+// Congestion makes the tone of a country that says that a call cannot go through,
+// the fast busy tone, see [Ringback].
+func Congestion(country string, rateHz int) *Tone {
+	switch region(country) {
+	case "GB":
+		return newTone(rateHz, -19, []float64{400}, []time.Duration{400 * time.Millisecond, 350 * time.Millisecond, 225 * time.Millisecond, 525 * time.Millisecond})
+	case "EU":
+		return newTone(rateHz, -19, []float64{425}, []time.Duration{200 * time.Millisecond, 200 * time.Millisecond})
+	}
+	return newTone(rateHz, -30, []float64{480, 620}, []time.Duration{250 * time.Millisecond, 250 * time.Millisecond})
+}
+
 // Fill writes the next len(pcm) samples. It does not allocate.
 func (t *Tone) Fill(pcm []int16) {
 	for i := range pcm {
