@@ -98,3 +98,9 @@ func (x *Exchange) Subscribe(after string) *Subscription {
 	ch, backlog, complete := x.events.subscribe(after)
 	return &Subscription{Events: ch, Backlog: backlog, Complete: complete, cancel: func() { x.events.unsubscribe(ch) }}
 }
+
+// Emit publishes an event of another part of the house; its ID and Time are given here.
+func (x *Exchange) Emit(e Event) {
+	x.init()
+	x.emit(e)
+}

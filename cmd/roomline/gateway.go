@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roomline/roomline/agent"
 	"github.com/roomline/roomline/api"
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/media/rtp"
@@ -46,6 +47,7 @@ type gateway struct {
 	plans    *plans
 	ports    *rtp.Ports
 	exchange *bridge.Exchange
+	agents   *agent.House
 	traces   *trace.Recorder // nil: SIP messages are not kept
 	verifier *stir.Verifier
 	ua       *sip.UA
@@ -159,6 +161,8 @@ func (g *gateway) openExchange(ctx context.Context) error {
 		Opus:         transcode.OpusSettings{Bitrate: g.s.OpusBitrate, Complexity: g.s.OpusComplexity, FEC: true, DTX: g.s.OpusDTX},
 		MediaTimeout: silence, SpentMinutes: g.spentToday(ctx), HoldSound: onHold, Log: g.log,
 	}
+	g.agents = &agent.House{Exchange: g.exchange, Plan: g.plans.inForce, Log: g.log}
+	g.exchange.Agents = g.agents
 	return nil
 }
 
@@ -202,7 +206,10 @@ func (g *gateway) openSIP(context.Context) error {
 		c.Trace = g.traces.Record
 	}
 	if g.ua, err = sip.New(c); err == nil {
-		g.plans.changed = g.ua.PlanChanged
+		g.plans.changed = func() {
+			g.ua.PlanChanged()
+			g.agents.PlanChanged()
+		}
 	}
 	return err
 }

@@ -46,6 +46,7 @@ func (g *gateway) run(ctx context.Context, ready chan<- struct{}) error {
 	pruning := g.stage(ctx, "prune", g.prune)
 	planning := g.stage(ctx, "plans", g.plans.run)
 	calls := g.stage(ctx, "calls", func(ctx context.Context) error { g.exchange.Run(ctx); return nil })
+	agents := g.stage(ctx, "agents", func(ctx context.Context) error { g.agents.Run(ctx); return nil })
 	pages := g.stage(ctx, "http", g.serveHTTP)
 	died, failed := firstError(signalling, pages), error(nil)
 	select {
@@ -59,7 +60,7 @@ func (g *gateway) run(ctx context.Context, ready chan<- struct{}) error {
 	case <-ctx.Done():
 	}
 	g.shutDown()
-	for _, s := range []*stage{calls, signalling, pages, planning, pruning, tracing, hooks, records} {
+	for _, s := range []*stage{calls, agents, signalling, pages, planning, pruning, tracing, hooks, records} {
 		s.stop(failed)
 	}
 	if errors.Is(failed, syscall.EADDRINUSE) {

@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/roomline/roomline/bridge"
+)
+
+// A probe is a call without a caller: the worker is told of it, marked by the
+// parameter probe=true, hears silence, and must not hang up at once.
+const (
+	probePatience = 2 * time.Second        // for its handshake
+	probeListens  = 500 * time.Millisecond // after it
+)
+
+// probe places one at a worker.
+func (h *House) probe(ctx context.Context, p *pool, w *worker) {
+	h.mu.Lock()
+	a := p.agent
+	h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, probePatience)
+	defer cancel()
+	end := bridge.AgentEvent{Kind: bridge.AgentEnded, Fault: bridge.FaultInternal, Reason: "the probe has failed"}
+	after := time.Duration(0)
+	defer func() {
+		if failed := recover(); failed != nil {
+			h.Log.Error("a probe has failed", "agent", a.Name, "worker", w.url, "panic", failed)
+		}
+		h.probed(p, w, end, after)
+	}()
+	leg := h.opener()(w.url, a, bridge.AgentSpec{Agent: a.Name, Parameters: map[string]string{"probe": "true"}})
+	end, after = listen(ctx, leg)
+}
+
+// listen follows a probe's leg to its end.
+func listen(ctx context.Context, leg bridge.AgentLeg) (end bridge.AgentEvent, after time.Duration) {
+	began := time.Now()
+	var enough <-chan time.Time
+	late, over := ctx.Done(), false
+	for {
+		select {
+		case e, more := <-leg.Events():
+			switch {
+			case !more:
+				return end, after
+			case e.Kind == bridge.AgentReady:
+				late, after = nil, time.Since(began)
+				enough = time.After(probeListens)
+			case e.Kind == bridge.AgentEnded && !over:
+				end = judged(e)
+			}
+		case <-late:
+			end, over, late = bridge.AgentEvent{Kind: bridge.AgentEnded, Fault: bridge.FaultTimeout, Reason: "its handshake took too long"}, true, nil
+			leg.End("it took too long")
+		case <-enough:
+			end, over, enough = bridge.AgentEvent{Kind: bridge.AgentEnded}, true, nil
+			leg.End("the probe is over")
+		}
+	}
+}
+
+// judged says what it means that the worker has ended the probe.
+func judged(e bridge.AgentEvent) bridge.AgentEvent {
+	if e.Fault == bridge.FaultNone {
+		e.Fault, e.Reason = bridge.FaultGone, "it has hung up a probe at once"
+	}
+	return e
+}
