@@ -24,6 +24,7 @@ var floors = [][]string{
 	{"sip/socket"},
 	{"sip", "room", "store", "agent"},
 	{"api", "web", "phone", "bench"},
+	{"simulate"},
 	{"cmd/roomline"},
 }
 

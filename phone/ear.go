@@ -207,6 +207,13 @@ func (e *Ear) Heard() []int16 {
 	return slices.Clone(e.pcm)
 }
 
+// HeardFrom is [Ear.Heard] without its first samples; from 0 on.
+func (e *Ear) HeardFrom(sample int) []int16 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.pcm[min(sample, len(e.pcm)):])
+}
+
 // Since is when the first packet came; zero before it.
 func (e *Ear) Since() time.Time {
 	e.mu.Lock()

@@ -15,7 +15,7 @@ import (
 func writeRecording(name string, c *Call, both bool) error {
 	var b bytes.Buffer
 	if both {
-		b.Write(stereoWAV(sideBySide(c)))
+		b.Write(StereoWAV(sideBySide(c)))
 	} else if err := media.WriteWAV(&b, c.Heard(), media.NarrowbandHz); err != nil {
 		return fmt.Errorf("recording: %w", err)
 	}
@@ -41,8 +41,8 @@ func sideBySide(c *Call) (left, right []int16) {
 	return append(left, make([]int16, n-len(left))...), append(right, make([]int16, n-len(right))...)
 }
 
-// stereoWAV renders two channels of equal length, 8 kHz, 16 bit.
-func stereoWAV(left, right []int16) []byte {
+// StereoWAV renders two channels of equal length as a file, 8 kHz, 16 bit.
+func StereoWAV(left, right []int16) []byte {
 	const channels, width = 2, 2
 	size := channels * width * len(left)
 	le := binary.LittleEndian

@@ -116,9 +116,21 @@ func parseTone(s string) (freqHz, levelDB float64, err error) {
 }
 
 func openWAV(name string, once bool) (Source, error) {
+	if _, err := os.Stat(name); err != nil {
+		return nil, fmt.Errorf("sound %q is neither speech, tone:HZ, bursts:HZ, silence nor a file that can be read: %w", name, err)
+	}
+	pcm, err := ReadSound(name)
+	if err != nil {
+		return nil, err
+	}
+	return Recording(pcm, !once), nil
+}
+
+// ReadSound reads a WAV file of 8 kHz mono.
+func ReadSound(name string) ([]int16, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("sound %q is neither speech, tone:HZ, bursts:HZ, silence nor a file that can be read: %w", name, err)
+		return nil, err
 	}
 	defer f.Close()
 	pcm, rateHz, err := media.ReadWAV(f)
@@ -130,7 +142,7 @@ func openWAV(name string, once bool) (Source, error) {
 	case len(pcm) == 0:
 		return nil, fmt.Errorf("%s: there is no sound in it", name)
 	}
-	return Recording(pcm, !once), nil
+	return pcm, nil
 }
 
 func decodeMuLaw(law []byte) ([]int16, error) {

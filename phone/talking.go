@@ -97,6 +97,10 @@ func (c *Call) SendDigits(ctx context.Context, keys string) error {
 // the first packet on; what did not come is silence.
 func (c *Call) Heard() []int16 { return c.ear.Heard() }
 
+// HeardFrom is [Call.Heard] without its first samples, for those who listen while
+// the call goes on; from 0 on.
+func (c *Call) HeardFrom(sample int) []int16 { return c.ear.HeardFrom(sample) }
+
 // HeardSince is when the first packet came; zero before it.
 func (c *Call) HeardSince() time.Time { return c.ear.Since() }
 
