@@ -62,9 +62,11 @@ type Call struct {
 	hush      func() // ends what the gateway plays to the phone; nil: nothing
 	source    *Source
 	pin       *keyedPIN
-	talking   bool   // in state active
-	onward    step   // where a request takes the call, out of whatever state it is in
-	departs   string // why the phone leaves, having transferred its call
+	asking    *asking // what the phone was called for, if it may say no
+	warm      *warm   // the warm transfer that is under way
+	talking   bool    // in state active
+	onward    step    // where a request takes the call, out of whatever state it is in
+	departs   string  // why the phone leaves, having transferred its call
 	redirects int
 	called    []string // trunks and addresses that were tried
 	echoes    echoes
@@ -171,6 +173,7 @@ func (c *Call) active() step {
 	c.talking = true
 	defer func() { c.talking = false }()
 	for {
+		c.asking.put(c, time.Now())
 		switch e, what := c.wait(nil, second.C); {
 		case what == over:
 			return nil
@@ -211,6 +214,13 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 			return LineEvent{}, isReady
 		case <-c.errand.news():
 			return LineEvent{}, isReady
+		case <-c.warm.news():
+			c.consult()
+		case <-c.warm.clock():
+			c.consult()
+		case e, ok := <-c.warm.agentNews():
+			c.warm.taker.(*agentAsked).heard(e, ok)
+			c.consult()
 		case <-timeout:
 			return LineEvent{}, timeUp
 		case p := <-c.keys:
@@ -261,7 +271,7 @@ func (c *Call) changed(e LineEvent) {
 		c.seat.hold(true)
 		c.to(StateHeld, "call.held")
 	case LineResumed:
-		c.seat.hold(false)
+		c.seat.hold(c.warm != nil)
 		c.recode()
 		c.to(StateActive, "call.resumed")
 	case LineRenegotiated:

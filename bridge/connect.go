@@ -14,6 +14,7 @@ type order struct {
 	parent     string            // the call on whose behalf it is placed
 	ring       time.Duration     // 0: the Exchange's default
 	attributes map[string]string // of the call on whose behalf it is placed
+	asking     *asking           // what it is asked once it has answered; nil: nothing
 	emergency  bool              // on behalf of an emergency call: no limit holds it back
 	way        way
 }
@@ -54,6 +55,7 @@ func (x *Exchange) place(o order) (*Call, error) {
 	}
 	c.way, c.slot, c.emergency = o.way, slot, first.Emergency || o.emergency
 	c.way.exits, c.way.ring = exits, o.ring
+	c.asking = o.asking
 	if c.way.ring <= 0 {
 		c.way.ring = x.RingTimeout
 	}

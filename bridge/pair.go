@@ -53,6 +53,7 @@ func (x *Exchange) quit(c *Call) *Call {
 // and the one that it dials. What a peer asked to be dialled rings on for those
 // who stay.
 func (c *Call) release() {
+	c.forsake()
 	other, e := c.x.quit(c), c.errand
 	c.errand = nil
 	switch {

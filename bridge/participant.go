@@ -29,6 +29,9 @@ type JoinSpec struct {
 	HeardBy  string // HeardByAll, HeardByNobody, HeardByHumans or a participant's id; default: by role
 	// Keys is called with every key that somebody else in the room has pressed. It must not block.
 	Keys func(from *Participant, key rtp.Digit)
+	// Offered is called with a call that this participant may take over, and again
+	// when that has changed; nil: they are never asked. It must not block.
+	Offered func(Offer)
 	// Changed is called after members or tracks of the room changed. It must not block.
 	Changed func()
 }
@@ -45,6 +48,7 @@ type Participant struct {
 	seat     seat
 	away     bool
 	left     bool
+	offered  string // the transfer that they are asked to take; empty: none
 	sources  []*Source
 	sinks    []*Sink // listening
 	forwards []*Sink

@@ -35,6 +35,9 @@ type keyedPIN struct{ keys []rune }
 
 // keyed takes a key for the PIN that is asked for; other keys are events.
 func (c *Call) keyed(d press) (wanted bool) {
+	if c.asking.keyed(c, d.Key) {
+		return false
+	}
 	if c.pin == nil {
 		c.digit(d)
 		return false

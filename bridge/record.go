@@ -63,6 +63,7 @@ type CallRecord struct {
 	AnsweredAt *time.Time        `json:"answered_at,omitempty"`
 	EndedAt    *time.Time        `json:"ended_at,omitempty"`
 	Quality    *media.Quality    `json:"quality,omitempty"`
+	Transfer   *TransferRecord   `json:"transfer,omitempty"` // the newest warm one
 }
 
 // CDR is the one row written when a Call ends.
@@ -122,6 +123,7 @@ type ParticipantRecord struct {
 	CallID   string         `json:"call_id,omitempty"`
 	JoinedAt time.Time      `json:"joined_at"`
 	Muted    bool           `json:"muted"`
+	HeardBy  string         `json:"heard_by"` // all, nobody, humans or a participant's id
 	Held     bool           `json:"held,omitempty"`
 	Away     bool           `json:"away,omitempty"` // its network is lost; it may come back
 	Speaking bool           `json:"speaking"`

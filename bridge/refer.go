@@ -38,7 +38,7 @@ func (c *Call) refer(ref *Referral) (Cause, error) {
 		return CauseForbidden, fmt.Errorf("%s allows no transfer by REFER: set its refer to allow", c.trunkWords())
 	case rec.AnsweredAt == nil || rec.State == StateEnded:
 		return CauseRejected, errors.New("the call is not answered yet")
-	case c.errand != nil:
+	case c.errand != nil || c.warm != nil:
 		return CauseRejected, errors.New("the call is being transferred already")
 	case c.emergency:
 		return CauseForbidden, errors.New("an emergency call is not transferred by its caller")

@@ -122,6 +122,9 @@ func (c *Call) Hold(ctx context.Context, on bool) error {
 		if c.Record().AnsweredAt == nil || c.seat == nil {
 			return refuse(Conflict, "", "call %s is not answered yet", c.id)
 		}
+		if c.warm != nil {
+			return refuse(Conflict, "", "call %s is being transferred, and on hold meanwhile", c.id)
+		}
 		return nil
 	})
 	if err != nil {

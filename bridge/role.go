@@ -35,6 +35,27 @@ func (r Role) heardBy() string {
 	return HeardByAll
 }
 
+// mayBeHeardBy is the one rule of who may choose their listeners: a supervisor
+// listens (nobody), whispers (one participant's id) or barges in (all); an agent is
+// heard by all, by humans as their co-pilot, or by nobody; everybody else by all.
+func (r Role) mayBeHeardBy(whom string) error {
+	switch {
+	case whom == HeardByAll:
+		return nil
+	case whom == "":
+		return refuse(Invalid, "heard_by", "heard_by is all, nobody, humans or a participant's id")
+	case r == RoleSupervisor && whom != HeardByHumans:
+		return nil
+	case r == RoleAgent && (whom == HeardByHumans || whom == HeardByNobody):
+		return nil
+	case r == RoleSupervisor:
+		return refuse(Forbidden, "heard_by", "a supervisor is heard by nobody, by one participant or by all")
+	case r == RoleAgent:
+		return refuse(Forbidden, "heard_by", "an agent is heard by all, by humans or by nobody")
+	}
+	return refuse(Forbidden, "heard_by", "a %s is heard by all; mute them instead", r)
+}
+
 // seat is what the rule of hearing needs to know of a participant.
 type seat struct {
 	id        string

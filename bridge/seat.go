@@ -10,6 +10,17 @@ import (
 // Mute stops or restores the participant's voice. Cameras go on.
 func (p *Participant) Mute(on bool) { p.set(func() { p.seat.muted = on }) }
 
+// SetHeardBy says who hears the participant: HeardByAll, HeardByNobody,
+// HeardByHumans or a participant's id. It is an error for whom the role does not
+// allow it.
+func (p *Participant) SetHeardBy(whom string) error {
+	if err := p.spec.Role.mayBeHeardBy(whom); err != nil {
+		return err
+	}
+	p.set(func() { p.seat.heardBy = whom })
+	return nil
+}
+
 // SetAway says that the participant's network is lost, or back.
 func (p *Participant) SetAway(on bool) { p.set(func() { p.away = on }) }
 
@@ -108,7 +119,7 @@ func (p *Participant) recordLocked(now time.Time) ParticipantRecord {
 	rec := ParticipantRecord{
 		ID: p.id, Identity: p.spec.Identity, Name: p.spec.Name, Kind: p.spec.Kind, Role: p.spec.Role,
 		Person: p.seat.person, CallID: p.spec.CallID, JoinedAt: p.joined, Muted: p.seat.muted, Away: p.away,
-		Held: p.seat.held, Speaking: p.speakingLocked(now), LevelDB: silentDB,
+		HeardBy: p.seat.heardBy, Held: p.seat.held, Speaking: p.speakingLocked(now), LevelDB: silentDB,
 		Hears: []string{}, Tracks: []TrackRecord{}, Quality: p.quality.Load(),
 	}
 	for _, s := range p.sources {

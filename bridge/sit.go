@@ -18,8 +18,12 @@ func (c *Call) sit(room string) error {
 	}
 	rec, m := c.Record(), c.line.Media()
 	p := m.Params()
+	role := RoleGuest
+	if c.asking != nil { // somebody who serves callers
+		role = RoleDispatcher
+	}
 	seat, err := r.Join(JoinSpec{
-		Identity: phoneIdentity(rec), Name: phoneIdentity(rec), Kind: KindPhone, Role: RoleGuest, CallID: c.id,
+		Identity: phoneIdentity(rec), Name: phoneIdentity(rec), Kind: KindPhone, Role: role, CallID: c.id,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"time"
 
 	"github.com/roomline/roomline/dialplan"
 )
@@ -14,8 +15,15 @@ type TransferRequest struct {
 	Queue string // its name in the dial plan
 	// Warm keeps the caller on hold sound until whom they go to has accepted, and
 	// brings them back to where they were otherwise. Else they go at once.
-	Warm     bool
-	Handover *Handover // what the other side gets to know; nil: the transcript
+	Warm bool
+	// Participant is whom in a browser a warm transfer offers the call to: an
+	// identity, or a participant's id. With Room it is offered to all who are there.
+	Participant string
+	By          string        // who hands over, beside the agent: an identity or a participant's id in the caller's room
+	CoPilot     bool          // the agent stays, heard by humans alone, after a warm transfer
+	RingTime    time.Duration // how long a warm transfer rings, 30 s where 0
+	BriefTime   time.Duration // how long whom it is offered to may be briefed, 60 s where 0
+	Handover    *Handover     // what the other side gets to know; nil: the transcript
 	// Refer hands the call back to its peer, which is asked to call To in our
 	// stead (RFC 3515); the call ends when the peer says that this went well. To
 	// must be allowed by the dial plan, for who pays is the peer's affair.
@@ -33,12 +41,14 @@ func (c *Call) Transfer(ctx context.Context, req TransferRequest) error {
 		switch {
 		case c.seat == nil || c.Record().AnsweredAt == nil:
 			return refuse(Conflict, "", "call %s is not answered yet", c.id)
-		case (req.Room == "") == (req.To == ""):
+		case !req.Warm && (req.Room == "") == (req.To == ""):
 			return refuse(Invalid, "room", "a transfer needs either room or to")
 		case c.pin != nil:
 			return refuse(Conflict, "", "call %s is asked for its PIN", c.id)
-		case c.errand != nil && c.errand.target == nil:
+		case c.warm != nil, c.errand != nil && c.errand.target == nil:
 			return refuse(Conflict, "", "call %s is being transferred already", c.id)
+		case req.Warm:
+			return c.warmTransfer(req)
 		case req.To != "":
 			return c.transferTo(req.To)
 		}
