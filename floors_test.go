@@ -31,13 +31,14 @@ var floors = [][]string{
 // aside may be imported by those named only: SQL by the store, a client by the
 // commands, a browser by tests.
 var aside = map[string][]string{
-	"configs":           {},
-	"scripts/flame":     {},
-	"migrations":        {"store"},
-	"api/client":        {"cmd/roomline", "api"},
-	"store/pgtest":      {"store", "api", "cmd/roomline"},
-	"sip/stir/stirtest": {"sip/stir", "sip", "cmd/roomline"},
-	"web/chromium":      {"web", "cmd/roomline"},
+	"configs":            {},
+	"scripts/flame":      {},
+	"migrations":         {"store"},
+	"api/client":         {"cmd/roomline", "api"},
+	"store/pgtest":       {"store", "api", "cmd/roomline"},
+	"sip/stir/stirtest":  {"sip/stir", "sip", "cmd/roomline"},
+	"web/chromium":       {"web", "cmd/roomline"},
+	"agent/realtimetest": {"agent", "cmd/roomline"},
 }
 
 // borders keep a library's types in the folders that wrap it.
@@ -56,7 +57,7 @@ var borders = map[string][]string{
 	"github.com/nyaruka/phonenumbers": {"dialplan"},
 	"github.com/danielgtaylor/huma":   {"api"},
 	"github.com/golang-jwt/jwt":       {"room", "sip/stir", "sip/stir/stirtest"},
-	"github.com/coder/websocket":      {"room", "bench", "agent", "examples/ivr"},
+	"github.com/coder/websocket":      {"room", "bench", "agent", "agent/realtimetest", "examples/ivr"},
 	"github.com/prometheus":           {"api"},
 }
 
