@@ -49,7 +49,7 @@ var contract = []string{
 	"POST /v1/keys", "GET /v1/keys", "GET /v1/keys/{id}", "DELETE /v1/keys/{id}",
 	"POST /v1/webhooks", "GET /v1/webhooks", "GET /v1/webhooks/{id}", "PUT /v1/webhooks/{id}", "DELETE /v1/webhooks/{id}",
 	"GET /v1/webhooks/{id}/deliveries",
-	"GET /v1/calls/{id}/quality", "GET /v1/rooms/{room}/quality",
+	"GET /v1/calls/{id}/quality", "GET /v1/calls/{id}/transcript", "GET /v1/rooms/{room}/quality",
 	"GET /v1/calls/{id}/trace", "GET /v1/trace", "GET /v1/trunk-states", "GET /v1/trunks/{id}/state", "POST /v1/trunks/{id}/test",
 }
 

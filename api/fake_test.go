@@ -113,6 +113,7 @@ type fakeCall struct {
 	mu     sync.Mutex
 	record bridge.CallRecord
 	points []media.QualityPoint
+	said   []bridge.Utterance
 	done   []string
 	err    error
 }
@@ -130,6 +131,7 @@ func (c *fakeCall) Record() bridge.CallRecord {
 	return c.record
 }
 func (c *fakeCall) QualityHistory() []media.QualityPoint { return c.points }
+func (c *fakeCall) Transcript() []bridge.Utterance       { return c.said }
 func (c *fakeCall) Hangup(cause bridge.Cause, _ string)  { c.note("hangup %s", cause) }
 func (c *fakeCall) SendDigits(_ context.Context, digits string) error {
 	return c.note("digits %s", digits)
@@ -227,6 +229,19 @@ func (f *fakeStore) Events(_ context.Context, after string, limit int) ([]bridge
 		}
 	}
 	return out, nil
+}
+
+func (f *fakeStore) CallEvents(_ context.Context, callID string, _ store.Page) (out []bridge.Event, _ string, _ error) {
+	defer f.mu.Unlock()
+	if err := f.lock(); err != nil {
+		return nil, "", err
+	}
+	for _, e := range f.events {
+		if e.CallID == callID {
+			out = append(out, e)
+		}
+	}
+	return out, "", nil
 }
 
 func (f *fakeStore) addEvents(events ...bridge.Event) {

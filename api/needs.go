@@ -30,6 +30,7 @@ type Exchange interface {
 type LiveCall interface {
 	Record() bridge.CallRecord
 	QualityHistory() []media.QualityPoint
+	Transcript() []bridge.Utterance
 	Hangup(cause bridge.Cause, reason string)
 	SendDigits(ctx context.Context, digits string) error
 	Hold(ctx context.Context, on bool) error
@@ -96,6 +97,7 @@ type history interface {
 	CDRs(ctx context.Context, f store.CDRFilter, page store.Page) (items []bridge.CDR, next string, err error)
 	Refusals(ctx context.Context, f store.RefusalFilter, page store.Page) (items []bridge.Refusal, next string, err error)
 	Events(ctx context.Context, after string, limit int) ([]bridge.Event, error)
+	CallEvents(ctx context.Context, callID string, page store.Page) (items []bridge.Event, next string, err error)
 }
 
 // planStore keeps the dial plan.

@@ -84,6 +84,7 @@ func (s *Server) operations(mux *http.ServeMux) huma.API {
 	s.actionOperations(a)
 	s.roomOperations(a)
 	s.qualityOperations(a)
+	s.transcriptOperations(a)
 	s.planOperations(a)
 	s.keyOperations(a)
 	s.webhookOperations(a)

@@ -155,6 +155,25 @@ func TestTextsGoOverDataChannelOrWebSocket(t *testing.T) {
 	p.Clean(t, g.URL)
 }
 
+func TestWordsThatWereSaidAreShown(t *testing.T) {
+	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
+	s := enter(t, g, p, "dispatcher")
+	said := func(id, kind, text string, final bool) {
+		s.send(t, message{"type": "event", "event": message{"id": id, "type": "transcript." + kind, "call_id": "call_1", "data": message{
+			"utterance": message{"seq": 1, "participant": "ph1", "identity": "+15550100", "text": text, "final": final, "start_ms": 61_000, "end_ms": 62_000},
+		}}})
+	}
+	said("evt_1", "partial", "there is", false)
+	p.Sees(t, "spoken-line", "there is")
+	said("evt_2", "partial", "there is smoke", false)
+	said("evt_3", "final", "There is smoke in <the> kitchen.", true)
+	p.Sees(t, "spoken-line", "There is smoke in <the> kitchen.")
+	p.Sees(t, "spoken-line", "1:01")
+	p.Wait(t, `document.querySelectorAll('[data-test="spoken-line"]').length === 1`) // the last word replaces those before
+	p.Wait(t, `document.querySelectorAll('[data-test="event-line"][data-type^="transcript"]').length === 0`)
+	p.Clean(t, g.URL)
+}
+
 func TestOnlyWhoMayHangsUp(t *testing.T) {
 	g, p := newGateway(t), chromium.Start(t, chromium.FakeMicrophone())
 	s := enter(t, g, p, "dispatcher")

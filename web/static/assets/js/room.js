@@ -133,6 +133,8 @@ class Visit {
   #happened(event) {
     switch (event.type) {
       case "text": return this.chat.received(event);
+      case "transcript.partial":
+      case "transcript.final": return this.chat.spoken(event);
       case "dtmf.received":
         this.keypad.received(event);
         this.controls.hint("keypad");

@@ -1,9 +1,9 @@
-// The two logs beside the room: texts and what happened.
+// The two logs beside the room: texts, written or said, and what happened.
 
 /** @import { RoomEvent } from "./types.js" */
 /** @import { Seat } from "./seat.js" */
 import { announce, find, make } from "./dom.js";
-import { clock, digitsOf, happening, nameOf } from "./words.js";
+import { clock, digitsOf, duration, happening, nameOf } from "./words.js";
 
 const longest = 300; // lines kept
 
@@ -12,6 +12,7 @@ export class Chat {
   #form = find("chat-form", HTMLFormElement);
   #input = find("chat-text", HTMLInputElement);
   #empty = find("chat-empty", HTMLElement);
+  /** @type {Map<string, HTMLElement>} by speaker: a line that may still change */ #unfinished = new Map();
 
   /**
    * @param {Seat} seat
@@ -36,6 +37,23 @@ export class Chat {
     this.#add(name, text, event.time, "theirs");
     announce(`${name} writes: ${text}`);
     this.arrived();
+  }
+
+  /**
+   * What somebody said, in words. A line that may still change is replaced by the next.
+   * @param {RoomEvent} event of type transcript.partial or transcript.final
+   */
+  spoken(event) {
+    const u = event.data?.utterance;
+    if (!u) return;
+    const speaker = u.participant || u.identity;
+    this.#unfinished.get(speaker)?.remove();
+    this.#unfinished.delete(speaker);
+    const p = this.seat.participant(u.participant);
+    const line = this.#add(p ? nameOf(p) : String(u.identity || "Somebody"), u.text + (u.cut ? " –" : ""), undefined, "spoken");
+    line.querySelector("time")?.replaceChildren(duration(u.start_ms));
+    line.dataset.final = String(u.final);
+    if (!u.final) this.#unfinished.set(speaker, line);
   }
 
   focus() {
@@ -64,9 +82,11 @@ export class Chat {
    */
   #add(name, text, time, side) {
     this.#empty.hidden = true;
-    append(this.#list, make("li", { className: side, "data-test": "chat-line" },
+    const line = make("li", { className: side, "data-test": side === "spoken" ? "spoken-line" : "chat-line" },
       make("div", { className: "by" }, make("span", {}, name), make("time", {}, clock(time).slice(0, 5))),
-      make("p", {}, text)));
+      make("p", {}, text));
+    append(this.#list, line);
+    return line;
   }
 }
 

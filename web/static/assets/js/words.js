@@ -89,6 +89,10 @@ const happenings = {
   "track.published": "Started sending",
   "track.ended": "Stopped sending",
   "dtmf.received": "Pressed",
+  "agent.joined": "Agent joined",
+  "agent.left": "Agent left",
+  "agent.failed": "Agent failed",
+  "agent.interrupted": "Interrupted the agent",
 };
 
 /** @param {RoomEvent} event */
