@@ -14,11 +14,12 @@ func TestATranscriptIsKeptInOrderAndToldToTheRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Join(JoinSpec{Identity: "a", Kind: KindBrowser, Role: RoleGuest}); err != nil {
+	p, err := r.Join(JoinSpec{Identity: "a", Kind: KindBrowser, Role: RoleGuest})
+	if err != nil {
 		t.Fatal(err)
 	}
 	var seen []string
-	defer r.Watch(func(e Event) {
+	defer p.Room().Watch(func(e Event) {
 		if u, ok := e.Data["utterance"].(Utterance); ok {
 			seen = append(seen, fmt.Sprintf("%s %d %s", e.Type, u.Seq, u.Text))
 		}
