@@ -24,7 +24,7 @@ func (l *lease) try() (end bridge.AgentEvent, ready bool) {
 			case !more:
 				end = bridge.AgentEvent{Kind: bridge.AgentEnded, Fault: bridge.FaultInternal, Reason: "its leg has ended without a word"}
 			case e.Kind == bridge.AgentEnded:
-				end = e
+				end = l.meant(e, ready)
 			default:
 				if e.Kind == bridge.AgentReady && !ready {
 					ready, late = true, nil
@@ -43,6 +43,16 @@ func (l *lease) try() (end bridge.AgentEvent, ready bool) {
 			return end, false
 		}
 	}
+}
+
+// meant makes a fault of an agent's goodbye before it was ready.
+func (l *lease) meant(e bridge.AgentEvent, ready bool) bridge.AgentEvent {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.Fault == bridge.FaultNone && !ready && !l.ended {
+		e.Fault, e.Reason = bridge.FaultRefused, "it said goodbye before it was ready"
+	}
+	return e
 }
 
 // opened opens the leg, and passes on what was asked of the lease meanwhile.

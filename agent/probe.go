@@ -19,8 +19,6 @@ func (h *House) probe(ctx context.Context, p *pool, w *worker) {
 	h.mu.Lock()
 	a := p.agent
 	h.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, probePatience)
-	defer cancel()
 	end := bridge.AgentEvent{Kind: bridge.AgentEnded, Fault: bridge.FaultInternal, Reason: "the probe has failed"}
 	after := time.Duration(0)
 	defer func() {
@@ -33,29 +31,33 @@ func (h *House) probe(ctx context.Context, p *pool, w *worker) {
 	end, after = listen(ctx, leg)
 }
 
-// listen follows a probe's leg to its end.
+// listen follows a probe's leg to its end; after is how long its start took.
 func listen(ctx context.Context, leg bridge.AgentLeg) (end bridge.AgentEvent, after time.Duration) {
-	began := time.Now()
-	var enough <-chan time.Time
-	late, over := ctx.Done(), false
+	end = bridge.AgentEvent{Kind: bridge.AgentEnded, Fault: bridge.FaultInternal, Reason: "the probe was given up"}
+	defer drop(leg)
+	defer leg.End("the probe is over")
+	began, ready := time.Now(), false
+	timer := time.NewTimer(probePatience)
+	defer timer.Stop()
 	for {
 		select {
 		case e, more := <-leg.Events():
 			switch {
 			case !more:
 				return end, after
+			case e.Kind == bridge.AgentEnded:
+				return judged(e), after
 			case e.Kind == bridge.AgentReady:
-				late, after = nil, time.Since(began)
-				enough = time.After(probeListens)
-			case e.Kind == bridge.AgentEnded && !over:
-				end = judged(e)
+				ready, after = true, time.Since(began)
+				timer.Reset(probeListens)
 			}
-		case <-late:
-			end, over, late = bridge.AgentEvent{Kind: bridge.AgentEnded, Fault: bridge.FaultTimeout, Reason: "its handshake took too long"}, true, nil
-			leg.End("it took too long")
-		case <-enough:
-			end, over, enough = bridge.AgentEvent{Kind: bridge.AgentEnded}, true, nil
-			leg.End("the probe is over")
+		case <-timer.C:
+			if ready {
+				return bridge.AgentEvent{Kind: bridge.AgentEnded}, after
+			}
+			return bridge.AgentEvent{Kind: bridge.AgentEnded, Fault: bridge.FaultTimeout, Reason: "its handshake took too long"}, 0
+		case <-ctx.Done():
+			return end, after
 		}
 	}
 }
