@@ -149,7 +149,7 @@ func (h *house) tryOut(road int, to string) {
 		}
 	case 6: // the API's transfers
 		_, c := h.comes(Invite{Source: desk, To: "lobby"})
-		c.Transfer(ctx, TransferRequest{To: to})
+		c.Transfer(ctx, TransferRequest{To: to, Warm: len(to)%2 == 0})
 		synctest.Wait()
 		if l := c.line.(*fakeLine); l.referred == nil {
 			l.referred = make(chan string, 1)

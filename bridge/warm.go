@@ -268,7 +268,7 @@ func (c *Call) merge() {
 // caller's room and leaves when they like.
 func (c *Call) handedOver(w *warm, g guide) {
 	if g.seat.spec.Kind == KindAgent && !w.req.CoPilot {
-		c.dismiss(g.seat, "the call was handed over")
+		c.retire(g.seat, "the call was handed over")
 		return
 	}
 	if g.seat.spec.Kind == KindAgent {
@@ -298,8 +298,8 @@ func (c *Call) transferFailed(cause Cause, reason string) {
 	w.tick.Stop()
 }
 
-// dismiss says goodbye to an agent.
-func (c *Call) dismiss(agent *Participant, _ string) { agent.Leave() }
+// retire says goodbye to an agent that has handed over.
+func (c *Call) retire(agent *Participant, _ string) { agent.Leave() }
 
 // backFromHold lets the caller hear and speak again, unless the peer holds.
 func (c *Call) backFromHold() {
