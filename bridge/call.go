@@ -62,11 +62,17 @@ type Call struct {
 	hush      func() // ends what the gateway plays to the phone; nil: nothing
 	source    *Source
 	pin       *keyedPIN
-	asking    *asking // what the phone was called for, if it may say no
-	warm      *warm   // the warm transfer that is under way
-	talking   bool    // in state active
-	onward    step    // where a request takes the call, out of whatever state it is in
-	departs   string  // why the phone leaves, having transferred its call
+	asking    *asking            // what the phone was called for, if it may say no
+	warm      *warm              // the warm transfer that is under way
+	talking   bool               // in state active
+	onward    step               // where a request takes the call, out of whatever state it is in
+	departs   string             // why the phone leaves, having transferred its call
+	handover  *Handover          // what whoever takes the call next gets to know; nil: there was nothing before
+	agent     *attendance        // that serves the call; nil: none
+	copilots  []AgentLeg         // that stayed when somebody else took the call
+	fallbacks []*dialplan.Target // of agents that were named, not yet taken
+	fellBack  []string           // those agents
+	filling   bool               // what hush ends is an agent's filler
 	redirects int
 	called    []string // trunks and addresses that were tried
 	echoes    echoes
@@ -157,6 +163,7 @@ func (c *Call) answered() step {
 	c.begin()
 	c.recode() // the answer may differ from early media; a late offer is answered by the ACK
 	c.to(StateActive, "call.answered")
+	c.admit()
 	if c.isParked() { // it took the seat of a phone on hold
 		c.seat.hold(true)
 		c.holdSound(true)
@@ -174,6 +181,9 @@ func (c *Call) active() step {
 	defer func() { c.talking = false }()
 	for {
 		c.asking.put(c, time.Now())
+		if next, leaves := c.attended(); leaves {
+			return next
+		}
 		switch e, what := c.wait(nil, second.C); {
 		case what == over:
 			return nil
@@ -223,6 +233,14 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 			c.consult()
 		case <-timeout:
 			return LineEvent{}, timeUp
+		case e, ok := <-c.agent.events():
+			if c.agentTold(e, ok) {
+				return LineEvent{}, isReady
+			}
+		case now := <-c.agent.due():
+			if c.agentDue(now) {
+				return LineEvent{}, isReady
+			}
 		case p := <-c.keys:
 			if c.key(p) {
 				return LineEvent{}, isReady

@@ -188,8 +188,8 @@ func causeOfError(err error) Cause {
 	return CauseForbidden
 }
 
-// beside returns who else is in the room of this call: phones, and all others.
-// Both are empty when the call has no seat.
+// beside returns who else is in the room of this call: phones, and all others but
+// agents, who serve. Both are empty when the call has no seat.
 func (c *Call) beside() (phones, others []*Participant) {
 	c.x.mu.Lock()
 	defer c.x.mu.Unlock()
@@ -201,6 +201,7 @@ func (c *Call) beside() (phones, others []*Participant) {
 		switch {
 		case p.spec.CallID == c.id: // also browsers of the same person
 			seated = seated || p.spec.Kind == KindPhone
+		case p.spec.Kind == KindAgent:
 		case p.spec.Kind == KindPhone:
 			phones = append(phones, p)
 		default:

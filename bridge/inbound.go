@@ -84,6 +84,8 @@ func (c *Call) target(t dialplan.Target) step {
 		return c.fail(Cause(t.Reject), "the dial plan rejects it")
 	case t.Number != "":
 		return c.connect(t)
+	case t.Agent != "":
+		return c.attend(t)
 	case t.Room == "":
 		return c.otherwise(t, CauseNoRoute, "the target is not available yet")
 	}
@@ -128,12 +130,18 @@ func (c *Call) awaitListener(t dialplan.Target, room string) step {
 // otherwise takes the else of a target that could not take the call, and keeps
 // why for the record.
 func (c *Call) otherwise(t dialplan.Target, cause Cause, reason string) step {
-	if t.Else == nil || len(c.tale) >= mostTargets {
+	if len(c.tale) >= mostTargets {
 		return c.fail(cause, reason)
+	}
+	next := t.Else
+	if next == nil {
+		if next = c.lastResort(); next == nil {
+			return c.fail(cause, reason)
+		}
 	}
 	c.tale, c.failed = append(c.tale, reason), cause
 	c.log.Info("the target cannot take the call, its else does", "cause", string(cause), "reason", reason)
-	return c.target(*t.Else)
+	return c.target(*next)
 }
 
 // fail ends a call that nobody can take. A phone that is answered hears so first.

@@ -54,6 +54,7 @@ func (x *Exchange) quit(c *Call) *Call {
 // who stay.
 func (c *Call) release() {
 	c.forsake()
+	c.releaseAgents()
 	other, e := c.x.quit(c), c.errand
 	c.errand = nil
 	switch {
@@ -90,7 +91,7 @@ func (x *Exchange) othersLocked(c *Call) bool {
 	r := x.rooms[c.Record().Room]
 	return r != nil && slices.ContainsFunc(r.members, func(p *Participant) bool {
 		theirs, live := x.calls[p.spec.CallID]
-		return theirs != c && !(live && theirs.leaving)
+		return theirs != c && p.spec.Kind != KindAgent && !(live && theirs.leaving)
 	})
 }
 

@@ -44,6 +44,7 @@ type CallRecord struct {
 	From       string            `json:"from"`
 	To         string            `json:"to"`
 	Room       string            `json:"room,omitempty"`
+	Agent      string            `json:"agent,omitempty"` // the AI voice that serves it, or did last
 	Trunk      string            `json:"trunk,omitempty"`
 	Route      string            `json:"route,omitempty"`
 	ParentID   string            `json:"parent_id,omitempty"`

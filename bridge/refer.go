@@ -120,6 +120,7 @@ const goodbyeTime = 2 * time.Second
 
 // depart: the phone is done with its call and out of the room.
 func (c *Call) depart() step {
+	c.dismiss("the caller has gone")
 	c.stand()
 	timeout := time.NewTimer(goodbyeTime)
 	defer timeout.Stop()

@@ -171,6 +171,6 @@ func (h *agentAsked) take(c *Call) error {
 	if err := seat.Move(c.Record().Room); err != nil {
 		return err
 	}
-	h.leg.Admit()
+	c.served(h.name, h.leg)
 	return nil
 }

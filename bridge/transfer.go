@@ -41,8 +41,8 @@ func (c *Call) Transfer(ctx context.Context, req TransferRequest) error {
 		switch {
 		case c.seat == nil || c.Record().AnsweredAt == nil:
 			return refuse(Conflict, "", "call %s is not answered yet", c.id)
-		case !req.Warm && (req.Room == "") == (req.To == ""):
-			return refuse(Invalid, "room", "a transfer needs either room or to")
+		case !req.Warm && req.targets() != 1:
+			return refuse(Invalid, "room", "a transfer needs one of room, to, agent and queue")
 		case c.pin != nil:
 			return refuse(Conflict, "", "call %s is asked for its PIN", c.id)
 		case c.warm != nil, c.errand != nil && c.errand.target == nil:
@@ -51,9 +51,39 @@ func (c *Call) Transfer(ctx context.Context, req TransferRequest) error {
 			return c.warmTransfer(req)
 		case req.To != "":
 			return c.transferTo(req.To)
+		case req.Room == "":
+			return c.transferOn(req)
 		}
 		return c.transferInto(req.Room)
 	})
+}
+
+// targets counts what a request names.
+func (r TransferRequest) targets() (n int) {
+	for _, s := range []string{r.Room, r.To, r.Agent, r.Queue} {
+		if s != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// transferOn takes the phone to an agent or into a queue; whom it was with stay behind.
+func (c *Call) transferOn(req TransferRequest) error {
+	plan := c.x.plan()
+	if _, ok := plan.AgentNamed(req.Agent); !ok && req.Agent != "" {
+		return refuse(Invalid, "agent", "the dial plan has no agent %q", req.Agent)
+	}
+	if _, ok := plan.QueueNamed(req.Queue); !ok && req.Queue != "" {
+		return refuse(Invalid, "queue", "the dial plan has no queue %q", req.Queue)
+	}
+	if c.handover = req.Handover; c.handover == nil {
+		c.handover = &Handover{Transcript: c.Transcript()}
+	}
+	c.dismiss("the call is transferred")
+	c.x.part(c).leftAlone()
+	c.goTo(dialplan.Target{Agent: req.Agent, Queue: req.Queue})
+	return nil
 }
 
 // transferInto takes the phone to another room.
@@ -63,6 +93,7 @@ func (c *Call) transferInto(room string) error {
 	}
 	other := c.x.part(c)
 	c.abandon()
+	c.dismiss("the call is transferred to room " + room)
 	if err := c.enter(room); err != nil {
 		return err
 	}
@@ -213,6 +244,7 @@ func (c *Call) meet(e *errand) {
 // connected with goes on with the new call. A phone that was moved stays with it.
 func (c *Call) transferred(e *errand) bool {
 	other := c.x.part(c)
+	c.dismiss("the call is transferred to " + e.leg.Record().To)
 	if e.target != nil {
 		c.meet(e)
 	}
@@ -271,8 +303,7 @@ func (c *Call) leftAlone() {
 	if c == nil {
 		return
 	}
-	r, ok := c.x.Room(c.Record().Room)
-	if !ok || len(r.Record().Participants) < 2 {
+	if phones, others := c.beside(); len(phones)+len(others) == 0 {
 		c.Hangup(CauseNormal, "the other side was transferred")
 	}
 }

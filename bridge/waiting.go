@@ -18,11 +18,14 @@ func (c *Call) holdSound(on bool) {
 	if !on {
 		return
 	}
-	voice := Voice(media.NewChime(media.NarrowbandHz))
-	if c.x.HoldSound != nil {
-		voice = c.x.HoldSound()
+	c.sound(c.x.holdVoice())
+}
+
+func (x *Exchange) holdVoice() Voice {
+	if x.HoldSound != nil {
+		return x.HoldSound()
 	}
-	c.sound(voice)
+	return media.NewChime(media.NarrowbandHz)
 }
 
 // ringback lets a phone that has gone ahead of a transfer hear that the far side
@@ -91,13 +94,13 @@ func (c *Call) sound(v Voice) {
 		c.log.Warn("the phone hears no waiting sound", "error", err)
 		return
 	}
-	c.hush = stop
+	c.hush, c.filling = stop, false
 }
 
 // quiet ends what sound has begun.
 func (c *Call) quiet() {
 	if c.hush != nil {
 		c.hush()
-		c.hush = nil
+		c.hush, c.filling = nil, false
 	}
 }

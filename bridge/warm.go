@@ -272,6 +272,7 @@ func (c *Call) handedOver(w *warm, g guide) {
 		return
 	}
 	if g.seat.spec.Kind == KindAgent {
+		c.standDown(g.seat)
 		_ = g.seat.SetHeardBy(HeardByHumans)
 	}
 	g.move(c.Record().Room)
@@ -299,7 +300,13 @@ func (c *Call) transferFailed(cause Cause, reason string) {
 }
 
 // retire says goodbye to an agent that has handed over.
-func (c *Call) retire(agent *Participant, _ string) { agent.Leave() }
+func (c *Call) retire(agent *Participant, reason string) {
+	if c.isServedBy(agent) {
+		c.dismiss(reason)
+		return
+	}
+	agent.Leave()
+}
 
 // backFromHold lets the caller hear and speak again, unless the peer holds.
 func (c *Call) backFromHold() {

@@ -128,9 +128,11 @@ func (c *checker) roomTarget(at string, t *Target) {
 			c.wrong(at+".room", t.Room, err.Error())
 		}
 	}
-	c.oneOf(at+".answer", t.Answer, []string{"now", "ready"}, nil)
+	c.oneOf(at+".answer", t.Answer, []string{"now", "ready", "early"}, nil)
 	switch {
 	case t.Answer == "":
+	case t.Answer == "early" && t.Agent == "" && t.Queue == "":
+		c.wrong(at+".answer", t.Answer, "only agents and queues are heard before the answer: use ready, or leave this out")
 	case t.Reject != "":
 		c.wrong(at+".answer", t.Answer, "a route that rejects answers nothing: leave this out")
 	case t.Number != "":

@@ -95,7 +95,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		"else":           {"routes:\n  - {name: a, room: x, else: {}}", "line 2: routes[0].else: expected exactly one of room, number, agent, queue and reject, found 0"},
 		"reject":         {"routes:\n  - {name: a, reject: no}", `line 2: routes[0].reject: "no": expected busy or rejected or unknown_number`},
 		"reject ready":   {"routes:\n  - {name: a, reject: busy, answer: ready}", `line 2: routes[0].answer: "ready": a route that rejects answers nothing: leave this out`},
-		"answer":         {"routes:\n  - {name: a, room: x, answer: later}", `line 2: routes[0].answer: "later": expected now or ready`},
+		"answer":         {"routes:\n  - {name: a, room: x, answer: later}", `line 2: routes[0].answer: "later": expected now or ready or early`},
 		"priority":       {"routes:\n  - {name: a, room: x, priority: high}", `line 2: routes[0].priority: "high": expected emergency`},
 		"room":           {"routes:\n  - {name: a, room: a b}", `line 2: routes[0].room: "a b": expected a room name of 1 to 64 of A-Z a-z 0-9 . _ + -, with {{call.id}}, {{call.to}} or {{call.from}} inside if wanted`},
 		"template":       {"routes:\n  - {name: a, room: \"{{caller}}\"}", `line 2: routes[0].room: "{{caller}}": {{caller}} is unknown: expected call.id, call.to, call.from or call.attributes.NAME`},

@@ -124,7 +124,7 @@ type Target struct {
 	Agent       string   `json:"agent,omitempty" yaml:"agent,omitempty"`
 	Queue       string   `json:"queue,omitempty" yaml:"queue,omitempty"`
 	Reject      string   `json:"reject,omitempty" yaml:"reject,omitempty"` // busy | rejected | unknown_number
-	Answer      string   `json:"answer,omitempty" yaml:"answer,omitempty"` // now (default) | ready
+	Answer      string   `json:"answer,omitempty" yaml:"answer,omitempty"` // now (default) | ready: rings until somebody listens | early: of an agent or a queue: is heard, before it is answered
 	Record      bool     `json:"record,omitempty" yaml:"record,omitempty"`
 	Else        *Target  `json:"else,omitempty" yaml:"else,omitempty"` // taken outside hours, or when the target cannot take the call; may have its own else
 }

@@ -1,0 +1,153 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media"
+)
+
+// What a caller hears while an agent ought to be heard and is not: there is never
+// dead air.
+
+const (
+	fillerAfter    = 400 * time.Millisecond // of the answer, so that there is sound within 500 ms
+	usualPatience  = 4 * time.Second
+	leastForgiving = 10 * time.Second // after the caller's last word, before an agent is given up
+)
+
+func patienceOf(a dialplan.Agent) time.Duration {
+	switch a.Patience {
+	case "":
+		return usualPatience
+	case "off":
+		return 0
+	}
+	d, _ := time.ParseDuration(a.Patience) // the plan was checked
+	return d
+}
+
+// alarm is when something must be done about an agent that is not heard. The
+// zero value is none.
+type alarm struct {
+	timer  *time.Timer
+	fill   time.Time // when a filler begins; zero: not
+	giveUp time.Time // when the agent is replaced; zero: not
+}
+
+// set takes both times; zero is never.
+func (l *alarm) set(fill, giveUp time.Time) {
+	l.fill, l.giveUp = fill, giveUp
+	next := fill
+	if next.IsZero() || !giveUp.IsZero() && giveUp.Before(next) {
+		next = giveUp
+	}
+	l.stop()
+	if !next.IsZero() {
+		l.timer = time.NewTimer(time.Until(next))
+	}
+}
+
+func (l *alarm) stop() {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+}
+
+// due is nil, on which nothing ever comes, when there is nothing to be done.
+func (a *attendance) due() <-chan time.Time {
+	if a == nil || a.alarm.timer == nil {
+		return nil
+	}
+	return a.alarm.timer.C
+}
+
+// awaitSpeech: the caller listens from now on.
+func (c *Call) awaitSpeech() {
+	a := c.agent
+	if a.spoke || a.over != nil {
+		return
+	}
+	a.alarm.set(time.Now().Add(fillerAfter), time.Time{})
+	if a.ready {
+		c.expectSpeech()
+	}
+}
+
+// expectSpeech: the agent may begin. If it says nothing at all, it is broken.
+func (c *Call) expectSpeech() {
+	a := c.agent
+	if !a.spoke && a.patience > 0 {
+		a.alarm.set(a.alarm.fill, time.Now().Add(a.forgives()))
+	}
+}
+
+// forgives is how long an agent may be silent after the caller's last word.
+func (a *attendance) forgives() time.Duration { return max(3*a.patience, leastForgiving) }
+
+// agentSpoke: the agent is heard.
+func (c *Call) agentSpoke() {
+	c.agent.spoke = true
+	c.agent.alarm.set(time.Time{}, time.Time{})
+	c.unfill()
+}
+
+// agentSilent: the agent's patience with itself is over.
+func (c *Call) agentSilent() {
+	a := c.agent
+	a.alarm.set(time.Now(), time.Now().Add(a.forgives()-a.patience))
+}
+
+// agentDue does what the alarm was set for, and reports whether the agent is
+// given up. Nobody is impatient with an agent that cannot be heard: on hold, or
+// while the call is on its way to somebody else.
+func (c *Call) agentDue(now time.Time) (givenUp bool) {
+	a := c.agent
+	l := a.alarm
+	switch {
+	case c.Record().State == StateHeld || c.isElsewhere():
+		l.giveUp = now.Add(a.forgives())
+	case !l.giveUp.IsZero() && !now.Before(l.giveUp):
+		a.alarm.set(time.Time{}, time.Time{})
+		a.leg.End("it was silent for too long")
+		a.over = &AgentEvent{Kind: AgentEnded, Fault: FaultSilent, Reason: "it did not speak for " + a.forgives().String()}
+		return true
+	}
+	if !l.fill.IsZero() && !now.Before(l.fill) {
+		l.fill = time.Time{}
+		c.fill()
+	}
+	a.alarm.set(l.fill, l.giveUp)
+	return false
+}
+
+// fill lets the phone hear that somebody is coming, unless it hears something of
+// the kind already.
+func (c *Call) fill() {
+	if c.sink == nil || c.isParked() {
+		return
+	}
+	if c.hush == nil {
+		c.sound(c.filler(c.agent.agent.Filler))
+	}
+	c.filling = c.hush != nil
+}
+
+// filler makes the sound that an agent's settings ask for; nil is silence.
+func (c *Call) filler(kind string) Voice {
+	switch kind {
+	case "silence":
+		return nil
+	case "music":
+		return c.x.holdVoice()
+	}
+	return media.NewChime(media.NarrowbandHz)
+}
+
+// unfill ends the filler; other waiting sounds go on.
+func (c *Call) unfill() {
+	if c.filling {
+		c.quiet()
+	}
+}
