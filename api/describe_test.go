@@ -36,7 +36,8 @@ type document struct {
 var contract = []string{
 	"POST /v1/calls", "GET /v1/calls", "GET /v1/calls/{id}", "DELETE /v1/calls/{id}",
 	"POST /v1/calls/{id}/dtmf", "POST /v1/calls/{id}/hold", "POST /v1/calls/{id}/unhold", "POST /v1/calls/{id}/mute",
-	"POST /v1/calls/{id}/unmute", "POST /v1/calls/{id}/transfer", "POST /v1/calls/{id}/escalate",
+	"POST /v1/calls/{id}/unmute", "POST /v1/calls/{id}/transfer", "POST /v1/calls/{id}/transfer/accept", "POST /v1/calls/{id}/transfer/decline", "POST /v1/calls/{id}/transfer/brief",
+	"POST /v1/calls/{id}/escalate",
 	"GET /v1/rooms", "GET /v1/rooms/{room}", "POST /v1/rooms/{room}/tokens", "GET /v1/rooms/{room}/ws",
 	"POST /v1/rooms/{room}/whip", "POST /v1/rooms/{room}/whep", "PATCH /v1/rooms/{room}/sessions/{id}", "DELETE /v1/rooms/{room}/sessions/{id}",
 	"GET /v1/events", "GET /v1/cdrs", "GET /v1/refused", "GET /v1/plan", "PUT /v1/plan", "POST /v1/routes/explain",

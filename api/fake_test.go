@@ -137,7 +137,10 @@ func (c *fakeCall) SendDigits(_ context.Context, digits string) error {
 	return c.note("digits %s", digits)
 }
 func (c *fakeCall) Hold(_ context.Context, on bool) error { return c.note("hold %t", on) }
-func (c *fakeCall) Mute(on bool) error                    { return c.note("mute %t", on) }
+func (c *fakeCall) AnswerTransfer(_ context.Context, who, answer string) error {
+	return c.note("%s by=%s", answer, who)
+}
+func (c *fakeCall) Mute(on bool) error { return c.note("mute %t", on) }
 func (c *fakeCall) Transfer(_ context.Context, r bridge.TransferRequest) error {
 	return c.note("%s to=%s room=%s", map[bool]string{false: "transfer", true: "refer"}[r.Refer], r.To, r.Room)
 }

@@ -36,6 +36,7 @@ type LiveCall interface {
 	Hold(ctx context.Context, on bool) error
 	Mute(on bool) error
 	Transfer(ctx context.Context, r bridge.TransferRequest) error
+	AnswerTransfer(ctx context.Context, who, answer string) error
 }
 
 // Subscription delivers events; see [bridge.Subscription].
@@ -153,9 +154,10 @@ type Traces interface {
 // Backlog says how many records wait to be written to the store.
 type Backlog interface{ Backlog() int }
 
-// Minter signs room tokens; *room.Keys is one.
+// Minter signs room tokens and reads them; *room.Keys is one.
 type Minter interface {
 	Mint(c room.Claims, ttl time.Duration, now time.Time) (token string, expires time.Time, err error)
+	Verify(token string, now time.Time) (room.Claims, error)
 }
 
 // Signalling mounts ws, whip, whep and sessions below /v1/rooms/{room}/, which

@@ -132,6 +132,13 @@ func (w *warmth) sitsDown(room, identity string) *Participant {
 	}})
 }
 
+func (w *warmth) offered() []Offer {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.offers)
+}
+
 func (w *warmth) transfer(req TransferRequest) {
 	w.t.Helper()
 	req.Warm = true
@@ -407,12 +414,12 @@ func TestWarmTransferToAPage(t *testing.T) {
 				w := openWarm(t)
 				w.transfer(TransferRequest{Participant: "ann", Handover: &Handover{Summary: "wants a refund", Data: json.RawMessage(`{"order":17}`)}})
 				w.waits()
-				if len(w.offers) != 1 || w.offers[0].Handover.Summary != "wants a refund" || w.offers[0].CallID != w.call.id || !w.offers[0].Briefing {
-					t.Fatalf("offered %+v", w.offers)
+				if o := w.offered(); len(o) != 1 || o[0].Handover.Summary != "wants a refund" || o[0].CallID != w.call.id || !o[0].Briefing {
+					t.Fatalf("offered %+v", o)
 				}
 				run(w)
-				if last := w.offers[len(w.offers)-1]; last.State != w.call.Record().Transfer.State || last.Handover != nil || w.page.offered != "" {
-					t.Errorf("the page was told last %+v", last)
+				if o := w.offered(); o[len(o)-1].State != w.call.Record().Transfer.State || o[len(o)-1].Handover != nil || w.page.offered != "" {
+					t.Errorf("the page was told %+v", o)
 				}
 				w.done()
 			})
