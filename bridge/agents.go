@@ -50,6 +50,10 @@ type AgentLeg interface {
 	End(reason string)
 }
 
+// Informed is what an AgentLeg may be, too: one whose protocol has a way to tell
+// the agent something in words that nobody has said. Inform does not wait.
+type Informed interface{ Inform(words string) }
+
 // AgentEventKind says what happened to an agent.
 type AgentEventKind uint8
 

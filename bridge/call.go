@@ -225,12 +225,18 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 		case <-c.errand.news():
 			return LineEvent{}, isReady
 		case <-c.warm.news():
-			c.consult()
+			if c.consult() {
+				return LineEvent{}, told
+			}
 		case <-c.warm.clock():
-			c.consult()
+			if c.consult() {
+				return LineEvent{}, told
+			}
 		case e, ok := <-c.warm.agentNews():
 			c.warm.taker.(*agentAsked).heard(e, ok)
-			c.consult()
+			if c.consult() {
+				return LineEvent{}, told
+			}
 		case <-timeout:
 			return LineEvent{}, timeUp
 		case e, ok := <-c.agent.events():

@@ -125,7 +125,7 @@ func (c *Call) agentDue(now time.Time) (givenUp bool) {
 // fill lets the phone hear that somebody is coming, unless it hears something of
 // the kind already.
 func (c *Call) fill() {
-	if c.sink == nil || c.isParked() {
+	if c.sink == nil || c.isParked() || c.warm != nil {
 		return
 	}
 	if c.hush == nil {

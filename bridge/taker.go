@@ -171,6 +171,7 @@ func (h *agentAsked) take(c *Call) error {
 	if err := seat.Move(c.Record().Room); err != nil {
 		return err
 	}
+	c.handedOver(c.warm)
 	c.served(h.name, h.leg)
 	return nil
 }

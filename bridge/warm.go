@@ -170,6 +170,9 @@ func (c *Call) handoverOf(req TransferRequest) Handover {
 	if h.By == "" {
 		h.By = req.By
 	}
+	if h.By == "" && c.agent != nil {
+		h.By = c.agent.agent.Name
+	}
 	if h.Transcript == nil {
 		h.Transcript = c.Transcript()
 	}
@@ -186,15 +189,18 @@ func orElse(d, otherwise time.Duration) time.Duration {
 // consultRoom is where the taker is briefed.
 func (c *Call) consultRoom() string { return "consult-" + c.id }
 
-// guides finds who hands over in the caller's room: the agent that everybody
-// hears, and who is named by identity or id.
+// guides finds who hands over in the caller's room: the agent that serves the
+// call, and who is named by identity or id.
 func (c *Call) guides(by string) (out []guide) {
 	room := c.seat.Room()
+	var agent *Participant
+	if c.agent != nil && c.agent.leg != nil {
+		agent = c.agent.leg.Participant()
+	}
 	c.x.mu.Lock()
 	defer c.x.mu.Unlock()
 	for _, p := range room.members {
-		speaks := p.spec.Kind == KindAgent && p.seat.heardBy == HeardByAll
-		if p != c.seat && (speaks || by != "" && (p.id == by || p.spec.Identity == by)) {
+		if p != c.seat && (p == agent || by != "" && (p.id == by || p.spec.Identity == by)) {
 			out = append(out, guide{p})
 		}
 	}
@@ -220,11 +226,11 @@ func (w *warm) clock() <-chan time.Time {
 	return w.tick.C
 }
 
-// consult looks how a warm transfer goes.
-func (c *Call) consult() {
+// consult looks how a warm transfer goes, and reports whether it is over.
+func (c *Call) consult() (done bool) {
 	w := c.warm
 	if w == nil {
-		return
+		return true
 	}
 	at, cause, reason := w.taker.look()
 	late := time.Now().After(w.until) || time.Now().Equal(w.until)
@@ -237,12 +243,14 @@ func (c *Call) consult() {
 	case at == isThere && state == TransferRinging:
 		w.until = time.Now().Add(orElse(w.req.BriefTime, briefingTime))
 		c.noteTransfer(func(t *TransferRecord) { t.State = TransferBriefing })
+		c.tellAgent("You now speak with the person who is asked to take the call over. The caller does not hear you. Say briefly what it is about.")
 		c.emitTransfer("transfer.briefing")
 	case at == isAway && late:
 		c.transferFailed(CauseNoAnswer, "nobody answered in time")
 	case late:
 		c.transferFailed(CauseTimeout, "nobody took the call in time")
 	}
+	return c.warm == nil
 }
 
 // merge: the taker has accepted.
@@ -253,8 +261,8 @@ func (c *Call) merge() {
 		return
 	}
 	c.backFromHold()
-	for _, g := range w.guides {
-		c.handedOver(w, g)
+	if _, ok := w.taker.(*agentAsked); !ok {
+		c.handedOver(w)
 	}
 	c.endTransfer(TransferAccepted, CauseNone, "")
 	c.emitTransfer("transfer.accepted")
@@ -264,18 +272,19 @@ func (c *Call) merge() {
 	c.goOn()
 }
 
-// handedOver: an agent is done, or stays as co-pilot; a person comes back to the
+// handedOver: the agent is done, or stays as co-pilot; a person comes back to the
 // caller's room and leaves when they like.
-func (c *Call) handedOver(w *warm, g guide) {
-	if g.seat.spec.Kind == KindAgent && !w.req.CoPilot {
-		c.retire(g.seat, "the call was handed over")
-		return
+func (c *Call) handedOver(w *warm) {
+	for _, g := range w.guides {
+		if c.isServedBy(g.seat) && w.req.CoPilot {
+			c.standDown(g.seat)
+			_ = g.seat.SetHeardBy(HeardByHumans)
+		}
+		if !c.isServedBy(g.seat) {
+			g.move(c.Record().Room)
+		}
 	}
-	if g.seat.spec.Kind == KindAgent {
-		c.standDown(g.seat)
-		_ = g.seat.SetHeardBy(HeardByHumans)
-	}
-	g.move(c.Record().Room)
+	c.dismiss("the call was handed over")
 }
 
 // transferFailed: the caller goes on with who wanted to hand over.
@@ -289,6 +298,7 @@ func (c *Call) transferFailed(cause Cause, reason string) {
 		c.backFromHold()
 	}
 	reason = printable(reason, longestReason)
+	c.tellAgent("Nobody takes the call over: " + reason + ". You speak with the caller again.")
 	c.endTransfer(TransferFailed, cause, reason)
 	c.log.Info("a warm transfer failed", "cause", string(cause), "reason", reason)
 	if cause == CauseRejected {
@@ -299,13 +309,15 @@ func (c *Call) transferFailed(cause Cause, reason string) {
 	w.tick.Stop()
 }
 
-// retire says goodbye to an agent that has handed over.
-func (c *Call) retire(agent *Participant, reason string) {
-	if c.isServedBy(agent) {
-		c.dismiss(reason)
+// tellAgent tells the agent that serves the call what has happened, in words, where
+// its protocol can.
+func (c *Call) tellAgent(words string) {
+	if c.agent == nil || c.agent.over != nil {
 		return
 	}
-	agent.Leave()
+	if leg, ok := c.agent.leg.(Informed); ok {
+		leg.Inform(words)
+	}
 }
 
 // backFromHold lets the caller hear and speak again, unless the peer holds.

@@ -97,6 +97,11 @@ func openWarm(t *testing.T) *warmth {
 		defer w.mu.Unlock()
 		w.heard = append(w.heard, string(k.Key))
 	}})
+	leg := &stubLeg{x: w.Exchange, events: make(chan AgentEvent, 8), seat: w.guide}
+	w.agents.legs = append(w.agents.legs, leg)
+	if err := w.call.do(t.Context(), func() error { w.call.served("helper", leg); return nil }); err != nil {
+		t.Fatal(err)
+	}
 	w.page = w.sitsDown("desk", "ann")
 	sub := w.Subscribe("")
 	done := make(chan struct{})
@@ -327,6 +332,34 @@ func TestWarmTransferToAPhone(t *testing.T) {
 			pressed(leg, '1')
 			w.together(leg.seat)
 		},
+		"the agent dies, the human declines": func(w *warmth, l *fakeLine, leg *Call) {
+			l.happens(LineAnswered)
+			synctest.Wait()
+			w.agents.legs[0].end(FaultGone)
+			synctest.Wait()
+			if len(w.agents.legs) != 1 {
+				w.t.Error("another agent came while somebody was asked")
+			}
+			pressed(leg, '2')
+			if len(w.agents.legs) != 2 || w.agents.legs[1].spec.Handover == nil {
+				w.t.Error("no other agent came when nobody took the call")
+			}
+		},
+		"the agent stays as co-pilot": func(w *warmth, l *fakeLine, leg *Call) {
+			pressed(leg, '2') // nobody has answered yet
+			w.call.warmRequest(func(r *TransferRequest) { r.CoPilot = true })
+			l.happens(LineAnswered)
+			synctest.Wait()
+			pressed(leg, '1')
+			if !slices.Contains(leg.seat.Record().Hears, w.guide.ID()) || slices.Contains(w.call.seat.Record().Hears, w.guide.ID()) || len(w.guide.Record().Hears) != 2 {
+				w.t.Error("the co-pilot is not heard by the human alone, or does not hear both")
+			}
+			l.ended(LineEvent{Cause: CauseNormal})
+			w.cdr(w.call)
+			if w.guide.present() {
+				w.t.Error("the co-pilot stays when everybody has left")
+			}
+		},
 		"both at one moment": func(w *warmth, l *fakeLine, leg *Call) {
 			l.happens(LineAnswered)
 			synctest.Wait()
@@ -362,6 +395,11 @@ func TestWarmTransferToAPhone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// warmRequest changes what was asked for.
+func (c *Call) warmRequest(f func(r *TransferRequest)) {
+	c.do(context.Background(), func() error { f(&c.warm.req); return nil })
 }
 
 func TestWarmTransferToAPage(t *testing.T) {
@@ -482,7 +520,7 @@ func TestWarmTransferToAnAgent(t *testing.T) {
 				w := openWarm(t)
 				w.transfer(TransferRequest{Agent: "billing"})
 				w.waits()
-				run(w, w.agents.legs[0])
+				run(w, w.agents.legs[1])
 				w.done()
 			})
 		})
