@@ -57,7 +57,7 @@ func (l *lease) meant(e bridge.AgentEvent, ready bool) bridge.AgentEvent {
 
 // opened opens the leg, and passes on what was asked of the lease meanwhile.
 func (l *lease) opened() bridge.AgentLeg {
-	leg := l.house.opener()(l.Worker(), l.agent, l.spec)
+	leg := l.house.opener()(l.address(), l.agent, l.spec)
 	l.mu.Lock()
 	l.leg = leg
 	admitted, ended, reason := l.admitted, l.ended, l.reason

@@ -10,18 +10,11 @@ import (
 // StartBounds are the upper bounds of the histogram of starts, in seconds.
 var StartBounds = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// counts is what has happened in a pool since the gateway's start.
-type counts struct {
-	leases map[string]uint64 // granted | refused
-	faults map[bridge.Fault]uint64
-	starts Histogram
-}
-
-func newCounts() counts {
-	return counts{
-		leases: map[string]uint64{"granted": 0, "refused": 0},
-		faults: map[bridge.Fault]uint64{},
-		starts: Histogram{Buckets: make([]uint64, len(StartBounds))},
+func newCounts() Counts {
+	return Counts{
+		Leases: map[string]uint64{"granted": 0, "refused": 0},
+		Faults: map[bridge.Fault]uint64{},
+		Starts: Histogram{Buckets: make([]uint64, len(StartBounds))},
 	}
 }
 

@@ -17,7 +17,7 @@ func (h *House) Send(spec bridge.AgentSpec) (bridge.AgentLeg, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	h.followLocked(now)
+	h.catchUpLocked(now)
 	p := h.pools[spec.Agent]
 	switch {
 	case h.stopping:
@@ -26,16 +26,16 @@ func (h *House) Send(spec bridge.AgentSpec) (bridge.AgentLeg, error) {
 		return nil, refuse(bridge.NotFound, "there is no agent %q in the dial plan", spec.Agent)
 	}
 	if err := p.refusal(); err != nil {
-		p.counts.leases["refused"]++
+		p.counts.Leases["refused"]++
 		return nil, err
 	}
 	w := p.place(now, nil)
 	if w == nil {
-		p.counts.leases["refused"]++
+		p.counts.Leases["refused"]++
 		return nil, p.nobody()
 	}
 	p.calls++
-	p.counts.leases["granted"]++
+	p.counts.Leases["granted"]++
 	l := &lease{house: h, pool: p, agent: p.agent, spec: spec, began: now, events: make(chan bridge.AgentEvent, 64)}
 	l.takeLocked(w)
 	h.leases[l] = struct{}{}
@@ -83,8 +83,10 @@ func (l *lease) Participant() *bridge.Participant {
 	return nil
 }
 
-// Worker implements [bridge.AgentLeg]: the address of the program.
-func (l *lease) Worker() string {
+// Worker implements [bridge.AgentLeg]: the address of the program, without secrets.
+func (l *lease) Worker() string { return shown(l.address()) }
+
+func (l *lease) address() string {
 	l.house.mu.Lock()
 	defer l.house.mu.Unlock()
 	return l.worker.url
@@ -131,7 +133,7 @@ func (l *lease) run() {
 		if failed := recover(); failed != nil {
 			l.house.Log.Error("a lease has failed", "agent", l.agent.Name, "call", l.spec.CallID, "panic", failed)
 		}
-		l.giveBack(end.Fault)
+		l.giveBack()
 		l.events <- end
 	}()
 	for {
@@ -173,7 +175,7 @@ func (l *lease) another() bool {
 }
 
 // giveBack frees the place.
-func (l *lease) giveBack(f bridge.Fault) {
+func (l *lease) giveBack() {
 	h := l.house
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -183,9 +185,6 @@ func (l *lease) giveBack(f bridge.Fault) {
 	delete(h.leases, l)
 	l.pool.calls--
 	l.worker.leave(time.Now())
-	if f != bridge.FaultNone {
-		l.pool.counts.faults[f]++
-	}
 	h.sweepLocked(l.pool)
 }
 

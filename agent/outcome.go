@@ -14,7 +14,7 @@ func (h *House) started(l *lease, after time.Duration) {
 	h.mu.Lock()
 	w := l.worker
 	w.started(now, after)
-	l.pool.counts.starts.add(now.Sub(l.began))
+	l.pool.counts.Starts.add(now.Sub(l.began))
 	back := l.decides && w.recover(now)
 	h.settleLocked(l)
 	h.mu.Unlock()
@@ -28,6 +28,9 @@ func (h *House) ended(l *lease, end bridge.AgentEvent, ready bool) {
 	now := time.Now()
 	h.mu.Lock()
 	w, banned := l.worker, false
+	if end.Fault != bridge.FaultNone {
+		l.pool.counts.Faults[end.Fault]++
+	}
 	switch {
 	case end.Fault == bridge.FaultInternal:
 	case end.Fault == bridge.FaultNone && ready:
@@ -35,9 +38,6 @@ func (h *House) ended(l *lease, end bridge.AgentEvent, ready bool) {
 	case end.Fault == bridge.FaultNone:
 	case ready:
 		banned = w.broke(now, end.Fault, end.Reason)
-	case l.decides:
-		w.blame(now, end.Fault, end.Reason)
-		banned = w.ban(now)
 	default:
 		banned = w.refused(now, end.Fault, end.Reason)
 	}
@@ -71,13 +71,8 @@ func (h *House) probed(p *pool, w *worker, end bridge.AgentEvent, after time.Dur
 	case bridge.FaultInternal:
 		w.due = now.Add(shortestBan)
 	default:
-		p.counts.faults[end.Fault]++
-		if w.state == Probing {
-			w.blame(now, end.Fault, end.Reason)
-			w.ban(now)
-		} else {
-			banned = w.refused(now, end.Fault, end.Reason)
-		}
+		p.counts.Faults[end.Fault]++
+		banned = w.refused(now, end.Fault, end.Reason)
 	}
 	h.sweepLocked(p)
 	h.mu.Unlock()
@@ -92,16 +87,16 @@ func (h *House) probed(p *pool, w *worker, end bridge.AgentEvent, after time.Dur
 
 // tellDown says that no call goes to a worker any more.
 func (h *House) tellDown(name, url string, end bridge.AgentEvent) {
-	h.Log.Warn("a worker is quarantined", "agent", name, "worker", url, "fault", end.Fault, "reason", end.Reason)
+	h.Log.Warn("a worker is quarantined", "agent", name, "worker", shown(url), "fault", end.Fault, "reason", end.Reason)
 	h.emit("agent.worker.down", map[string]any{
-		"agent": name, "worker": url, "state": Quarantined, "fault": end.Fault, "reason": end.Reason,
+		"agent": name, "worker": shown(url), "state": Quarantined, "fault": end.Fault, "reason": end.Reason,
 	})
 }
 
 // tellUp says that calls go there again.
 func (h *House) tellUp(name, url string) {
-	h.Log.Info("a worker is back", "agent", name, "worker", url)
-	h.emit("agent.worker.up", map[string]any{"agent": name, "worker": url, "state": Up})
+	h.Log.Info("a worker is back", "agent", name, "worker", shown(url))
+	h.emit("agent.worker.up", map[string]any{"agent": name, "worker": shown(url), "state": Up})
 }
 
 func (h *House) emit(kind string, data map[string]any) {

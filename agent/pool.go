@@ -17,15 +17,15 @@ type pool struct {
 	gone    bool // the plan does not name it any more
 	workers []*worker
 	calls   int
-	counts  counts
+	counts  Counts
 }
 
-// follow makes the pools those of the plan in force. Removed agents and workers
+// followLocked makes the pools those of the plan in force. Removed agents and workers
 // get no calls any more; they stay until their last one has ended.
-func (h *House) followLocked(now time.Time) {
+func (h *House) followLocked(now time.Time) (changed bool) {
 	plan := h.plan()
 	if plan == h.planned {
-		return
+		return false
 	}
 	h.planned = plan
 	for _, p := range h.pools {
@@ -42,7 +42,14 @@ func (h *House) followLocked(now time.Time) {
 	for _, p := range h.pools {
 		h.sweepLocked(p)
 	}
-	h.nudge()
+	return true
+}
+
+// catchUpLocked does the same, and lets Run look at what is new.
+func (h *House) catchUpLocked(now time.Time) {
+	if h.followLocked(now) {
+		h.nudge()
+	}
 }
 
 func (h *House) plan() *dialplan.Plan {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/dialplan"
 )
 
 // A probe is a call without a caller: the worker is told of it, marked by the
@@ -27,8 +28,13 @@ func (h *House) probe(ctx context.Context, p *pool, w *worker) {
 		}
 		h.probed(p, w, end, after)
 	}()
-	leg := h.opener()(w.url, a, bridge.AgentSpec{Agent: a.Name, Parameters: map[string]string{"probe": "true"}})
+	leg := h.opener()(w.url, a, probeSpec(a))
 	end, after = listen(ctx, leg)
+}
+
+// probeSpec is a call without a caller and without a room.
+func probeSpec(a dialplan.Agent) bridge.AgentSpec {
+	return bridge.AgentSpec{Agent: a.Name, Parameters: map[string]string{"probe": "true"}}
 }
 
 // listen follows a probe's leg to its end; after is how long its start took.

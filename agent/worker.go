@@ -115,19 +115,24 @@ func (w *worker) ended(now time.Time) {
 func (w *worker) refused(now time.Time, f bridge.Fault, reason string) (banned bool) {
 	w.blame(now, f, reason)
 	w.failures++
-	w.due = now
-	if w.failures > 1 {
-		w.due = now.Add(shortestBan)
-	}
-	return w.failures >= failuresToDown && w.ban(now)
+	w.probeSoon(now)
+	return (w.failures >= failuresToDown || w.state == Probing) && w.ban(now)
 }
 
 // broke notes that a call has failed after its start. One is a reason to ask by
 // a probe; many, against few that went well, are more.
 func (w *worker) broke(now time.Time, f bridge.Fault, reason string) (banned bool) {
 	w.blame(now, f, reason)
-	w.failures, w.due = max(w.failures, 1), now
+	w.failures = max(w.failures, 1)
+	w.probeSoon(now)
 	return w.bad >= 3 && w.bad > w.good+float64(w.calls) && w.ban(now)
+}
+
+// probeSoon asks for a probe at once, unless a quarantine says when.
+func (w *worker) probeSoon(now time.Time) {
+	if w.state == Up {
+		w.due = now
+	}
 }
 
 func (w *worker) blame(now time.Time, f bridge.Fault, reason string) {

@@ -34,6 +34,7 @@ type Config struct {
 
 	Trunks Trunks // *sip.UA is one; may be nil
 	Traces Traces // *trace.Recorder is one; may be nil
+	Agents Agents // *agent.House is one; may be nil
 
 	Tokens Minter       // signs room tokens: *room.Keys; may be nil
 	Rooms  Signalling   // *room.Server; may be nil
@@ -56,6 +57,7 @@ type Server struct {
 	planChanged func(*dialplan.Plan)
 	trunks      Trunks
 	traces      Traces
+	agents      Agents
 	tokens      Minter
 	draining    func() bool
 	publicURL   string
@@ -76,7 +78,7 @@ type Server struct {
 func New(c Config) *Server {
 	s := &Server{
 		exchange: c.Exchange, store: c.Store, backlog: c.Backlog,
-		trunks: c.Trunks, traces: c.Traces,
+		trunks: c.Trunks, traces: c.Traces, agents: c.Agents,
 		plan: c.Plan, planChanged: c.PlanChanged, tokens: c.Tokens, draining: c.Draining,
 		publicURL: c.PublicURL, version: c.Version, log: c.Log,
 	}

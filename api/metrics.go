@@ -26,6 +26,7 @@ type metrics struct {
 	qualities  callQualities
 	exchange   Exchange
 	trunks     Trunks // may be nil
+	agents     Agents // may be nil
 
 	mu      sync.Mutex
 	packets packets // of calls that ended
@@ -68,7 +69,7 @@ var garbageTime = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^
 func newMetrics(s *Server, portsInUse func() int) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		exchange: s.exchange, trunks: s.trunks,
+		exchange: s.exchange, trunks: s.trunks, agents: s.agents,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "roomline_http_requests_total", Help: "HTTP requests answered."}, []string{"method", "status"}),
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -130,6 +131,9 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descCalls, descLegs, descRooms, descRTP, descTrunk, descUp, descClass} {
 		ch <- d
 	}
+	for _, d := range descAgents {
+		ch <- d
+	}
 	for _, l := range legMeans {
 		ch <- l.desc
 	}
@@ -139,6 +143,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectCalls(ch)
 	m.collectTrunks(ch)
+	m.collectAgents(ch)
 	rooms := m.exchange.Rooms()
 	kinds := map[string]int{"phone": 0, "browser": 0, "whip": 0, "whep": 0, "agent": 0}
 	for _, r := range rooms {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/roomline/roomline/agent"
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
@@ -144,6 +145,13 @@ type Trunks interface {
 	TrunkStates() []bridge.TrunkState
 	// TestTrunk reports each step when it is done, from the calling goroutine.
 	TestTrunk(ctx context.Context, t dialplan.Trunk, test bridge.TrunkTest, report func(bridge.TrunkStep))
+}
+
+// Agents is what keeps the pools of AI voices; *agent.House is one.
+type Agents interface {
+	States() []agent.PoolState
+	Drain(name string) error
+	Resume(name string) error
 }
 
 // Traces finds kept SIP messages; *trace.Recorder is one.

@@ -91,6 +91,7 @@ func (s *Server) operations(mux *http.ServeMux) huma.API {
 	s.historyOperations(a)
 	s.traceOperations(a)
 	s.trunkStateOperations(a)
+	s.agentStateOperations(a)
 	s.describeOthers(a.OpenAPI())
 	return a
 }

@@ -237,7 +237,7 @@ func (g *gateway) openRooms(context.Context) error {
 
 func (g *gateway) openHTTP(context.Context) (err error) {
 	c := api.Config{
-		Exchange: api.Bridge(g.exchange), Store: g.store, Trunks: g.ua, Backlog: g.spool, AdminKey: g.adminKey,
+		Exchange: api.Bridge(g.exchange), Store: g.store, Trunks: g.ua, Agents: g.agents, Backlog: g.spool, AdminKey: g.adminKey,
 		Plan: g.plans.inForce, PlanChanged: g.plans.set, Tokens: g.keys, Rooms: g.rooms, Pages: web.Handler(),
 		Draining: g.exchange.Draining, RTPPortsInUse: g.ports.InUse, PublicURL: g.s.PublicURL, Version: version, Log: g.log,
 	}
