@@ -22,15 +22,16 @@ import (
 // room, or another call took its place (replaces), or its peer sent the others on
 // (to, by, new_call_id) or took it back (to).
 type Call struct {
-	x    *Exchange
-	id   string
-	log  *slog.Logger
-	ask  chan func() // requests, run by the call's goroutine
-	stop chan ending // hang-ups from outside
-	keys chan press
-	pass chan press    // keys of the call that this one is connected with, to be played
-	news chan struct{} // holds one when the record has changed, for the call that supervises this one
-	done chan struct{}
+	x     *Exchange
+	id    string
+	log   *slog.Logger
+	ask   chan func() // requests, run by the call's goroutine
+	stop  chan ending // hang-ups from outside
+	keys  chan press
+	pass  chan press    // keys of the call that this one is connected with, to be played
+	news  chan struct{} // holds one when the record has changed, for the call that supervises this one
+	done  chan struct{}
+	stirs chan struct{} // holds one when the phone's room has changed, or the queue in which it waits
 
 	mu   sync.Mutex // guards rec and said
 	rec  CallRecord
@@ -62,6 +63,7 @@ type Call struct {
 	hush      func() // ends what the gateway plays to the phone; nil: nothing
 	source    *Source
 	pin       *keyedPIN
+	ringing   *ringing           // a queue has placed it to find somebody; nil: none
 	asking    *asking            // what the phone was called for, if it may say no
 	warm      *warm              // the warm transfer that is under way
 	talking   bool               // in state active
@@ -99,6 +101,7 @@ func (x *Exchange) newCall(rec CallRecord) *Call {
 		x: x, id: rec.ID, rec: rec, log: x.Log.With("call", rec.ID),
 		ask: make(chan func()), stop: make(chan ending, 1), keys: make(chan press, 64), pass: make(chan press, 64),
 		news: make(chan struct{}, 1), done: make(chan struct{}),
+		stirs: make(chan struct{}, 1),
 	}
 }
 

@@ -14,6 +14,7 @@ type order struct {
 	parent     string            // the call on whose behalf it is placed
 	ring       time.Duration     // 0: the Exchange's default
 	attributes map[string]string // of the call on whose behalf it is placed
+	ringing    *ringing          // of a queue, for which it rings; nil: none
 	asking     *asking           // what it is asked once it has answered; nil: nothing
 	emergency  bool              // on behalf of an emergency call: no limit holds it back
 	way        way
@@ -55,7 +56,7 @@ func (x *Exchange) place(o order) (*Call, error) {
 	}
 	c.way, c.slot, c.emergency = o.way, slot, first.Emergency || o.emergency
 	c.way.exits, c.way.ring = exits, o.ring
-	c.asking = o.asking
+	c.asking, c.ringing = o.asking, o.ringing
 	if c.way.ring <= 0 {
 		c.way.ring = x.RingTimeout
 	}

@@ -35,6 +35,7 @@ type Exchange struct {
 	loads   loads
 	guesses guesses
 	events  hub
+	queues  *queues
 	beat    *beat
 	once    sync.Once
 
@@ -51,6 +52,7 @@ type Exchange struct {
 
 func (x *Exchange) init() {
 	x.once.Do(func() {
+		x.queues = x.newQueues()
 		x.beat, x.events.emitted = newBeat(), x.Emitted
 		x.rooms, x.calls, x.lines = map[string]*Room{}, map[string]*Call{}, map[Line]*Call{}
 		x.loads.spentBefore = x.SpentMinutes
@@ -80,6 +82,7 @@ func (x *Exchange) Run(ctx context.Context) {
 	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { x.beat.run(beating, x.Log) })
+	wg.Go(func() { x.queues.run(beating) })
 	<-ctx.Done()
 	x.draining.Store(true)
 	x.mu.Lock()

@@ -8,6 +8,7 @@ import (
 // exit is the one way out of a call.
 func (c *Call) exit() {
 	defer c.tell()
+	defer func() { c.ringing.over(c.Record()) }()
 	defer c.vanish() // also after a panic
 	defer func() {
 		if v := recover(); v != nil {

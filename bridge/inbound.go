@@ -86,6 +86,8 @@ func (c *Call) target(t dialplan.Target) step {
 		return c.connect(t)
 	case t.Agent != "":
 		return c.attend(t)
+	case t.Queue != "":
+		return c.enqueue(t)
 	case t.Room == "":
 		return c.otherwise(t, CauseNoRoute, "the target is not available yet")
 	}

@@ -129,6 +129,9 @@ func (c *Call) progress() step {
 			c.note(func(r *CallRecord) { r.State = StateEarly })
 			c.tell()
 		case LineAnswered:
+			if c.ringing != nil {
+				return c.pickedUp()
+			}
 			if c.abandoned() {
 				c.begin()
 				return c.end(CauseNormal, "everybody whom it was placed for has left")

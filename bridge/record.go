@@ -63,6 +63,9 @@ type CallRecord struct {
 	CreatedAt  time.Time         `json:"created_at"`
 	AnsweredAt *time.Time        `json:"answered_at,omitempty"`
 	EndedAt    *time.Time        `json:"ended_at,omitempty"`
+	Queue      string            `json:"queue,omitempty"`       // where it waits or waited for people, the last one
+	WaitedMS   int64             `json:"waited_ms,omitempty"`   // in that queue, until it was accepted or left
+	AcceptedBy string            `json:"accepted_by,omitempty"` // who took it there: an identity, a phone's name or number
 	Quality    *media.Quality    `json:"quality,omitempty"`
 	Transfer   *TransferRecord   `json:"transfer,omitempty"` // the newest warm one
 }

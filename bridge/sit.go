@@ -19,11 +19,11 @@ func (c *Call) sit(room string) error {
 	rec, m := c.Record(), c.line.Media()
 	p := m.Params()
 	role := RoleGuest
-	if c.asking != nil { // somebody who serves callers
+	if c.asking != nil || c.ringing != nil { // somebody who serves callers
 		role = RoleDispatcher
 	}
 	seat, err := r.Join(JoinSpec{
-		Identity: phoneIdentity(rec), Name: phoneIdentity(rec), Kind: KindPhone, Role: role, CallID: c.id,
+		Identity: phoneIdentity(rec), Name: phoneIdentity(rec), Kind: KindPhone, Role: role, CallID: c.id, Changed: c.stir,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,411 @@
+package bridge
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
+)
+
+// queuePlan has a queue of browsers, one of phones that answer, and one of phones
+// that press a key.
+const queuePlan = `
+trunks:
+  - {name: pbx, addresses: [203.0.113.0/24], outbound: {servers: [pbx.example]}, limits: {prefixes: ["+1"]}}
+routes:
+  - {name: sos, to: "112", queue: desk, answer: now}
+  - {name: desk, to: desk, queue: desk}
+  - {name: ready, to: ready, queue: desk, answer: ready}
+  - {name: phones, to: phones, queue: phones}
+  - {name: keyed, to: keyed, queue: keyed}
+  - {name: turns, to: turns, queue: turns}
+  - {name: short, to: short, queue: short}
+  - {name: out, from_room: true, to: "+1*", trunks: [pbx]}
+queues:
+  - {name: desk}
+  - {name: phones, members: [{number: "+12025550101", name: ann}, {number: "+12025550102"}]}
+  - {name: keyed, accept: key, members: [{number: "+12025550101"}, {number: "+12025550102"}]}
+  - {name: turns, ring: one, ring_timeout: 10s, members: [{number: "+12025550101"}, {number: "+12025550102"}, {number: "+12025550103"}]}
+  - {name: short, max_wait: 20s, max_callers: 2, else: {room: voicemail}, members: [{number: "+12025550101"}]}
+`
+
+// queueing opens an exchange with queues, in a bubble.
+func queueing(t *testing.T, test func(h *house)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := openQuiet(t, queuePlan)
+		h.auto = true
+		test(h)
+		h.over()
+		synctest.Wait()
+		h.queues.mu.Lock()
+		defer h.queues.mu.Unlock()
+		for _, q := range h.queues.byName {
+			if len(q.line) > 0 {
+				t.Errorf("%d callers are left in queue %s", len(q.line), q.name)
+			}
+		}
+		if len(h.queues.rings) > 0 {
+			t.Errorf("%d phones still ring", len(h.queues.rings))
+		}
+		for key, m := range h.queues.members {
+			if m.ring != nil {
+				t.Errorf("%s is not free", key)
+			}
+		}
+	})
+}
+
+// caller rings a queue and waits until they wait.
+func (h *house) caller(to string) (*fakeLine, *Call) {
+	l, c := h.invite(to)
+	synctest.Wait()
+	return l, c
+}
+
+// waits holds a queue to the callers who wait in it, in their order.
+func (h *house) queue(name string, want ...*Call) {
+	h.t.Helper()
+	synctest.Wait()
+	all, err := h.QueueCalls(name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var got, ids []string
+	for _, q := range all {
+		if q.AcceptedBy == "" {
+			got = append(got, q.Call.ID)
+		}
+	}
+	for _, c := range want {
+		ids = append(ids, c.id)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(ids) {
+		h.t.Errorf("in queue %s wait %q, want %q", name, got, ids)
+	}
+}
+
+// comes brings a browser into a room.
+func (h *house) attend(room, identity string) *Participant {
+	h.t.Helper()
+	r, err := h.OpenRoom(room)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	p := join(h.t, r, identity, KindBrowser)
+	synctest.Wait()
+	return p
+}
+
+func TestACallerWaitsForABrowser(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, c := h.caller("desk")
+		if r := c.Record(); r.State != StateActive || r.Queue != "desk" || r.AcceptedBy != "" {
+			h.t.Fatalf("the caller is %+v", r)
+		}
+		w := overhear(c)
+		if sound := w.heard(h.t, 6*time.Second); media.ToneLevel(sound, 8000, 523.25) < -50 || media.Level(sound) < -40 {
+			h.t.Errorf("the caller hears %.1f dBov", media.Level(sound))
+		}
+		got, err := h.AcceptQueued("desk", "", "ann", "")
+		if err != nil || got.Call.ID != c.id || got.Room != c.Record().Room {
+			h.t.Fatalf("%+v, %v", got, err)
+		}
+		if sound := w.heard(h.t, 6*time.Second); media.Level(sound) < -40 {
+			h.t.Errorf("%.1f dBov before ann has come", media.Level(sound))
+		}
+		ann := h.attend(got.Room, "ann")
+		w.heard(h.t, 200*time.Millisecond)
+		if sound := w.heard(h.t, 3*time.Second); media.Level(sound) > -60 {
+			h.t.Errorf("%.1f dBov with ann", media.Level(sound))
+		}
+		time.Sleep(time.Second)
+		if r := c.Record(); r.AcceptedBy != "ann" || r.WaitedMS < 12000 || r.WaitedMS > 12500 {
+			h.t.Errorf("the record says %q after %d ms", r.AcceptedBy, r.WaitedMS)
+		}
+		h.queue("desk")
+		ann.Leave()
+	})
+}
+
+func TestOneAcceptWins(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, first := h.caller("desk")
+		_, second := h.caller("desk")
+		results := make(chan error, 20)
+		for i := range 20 {
+			go func() {
+				_, err := h.AcceptQueued("desk", first.id, fmt.Sprintf("dispatcher-%d", i), "")
+				results <- err
+			}()
+		}
+		won := 0
+		for range 20 {
+			if err := <-results; err == nil {
+				won++
+			} else if e, ok := err.(*Error); !ok || e.Code != Conflict {
+				h.t.Errorf("%v", err)
+			}
+		}
+		if won != 1 {
+			h.t.Errorf("%d have accepted one call", won)
+		}
+		h.queue("desk", second)
+		time.Sleep(arrives + 2*time.Second) // the winner does not come
+		h.queue("desk", first, second)
+	})
+}
+
+func TestWhoVanishesAtOnceLeavesTheCallerWhereTheyWere(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, first := h.caller("desk")
+		_, second := h.caller("desk")
+		got, err := h.AcceptQueued("desk", first.id, "ann", "")
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		ann := h.attend(got.Room, "ann")
+		h.queue("desk", second)
+		ann.Leave()
+		h.queue("desk", first, second)
+		w := overhear(first)
+		if sound := w.heard(h.t, 6*time.Second); media.Level(sound) < -40 {
+			h.t.Errorf("%.1f dBov while the caller waits again", media.Level(sound))
+		}
+		if r := first.Record(); r.AcceptedBy != "" {
+			h.t.Errorf("the record says %q", r.AcceptedBy)
+		}
+	})
+}
+
+func TestAQueueRingsUntilSomebodyAccepts(t *testing.T) {
+	queueing(t, func(h *house) {
+		l, c := h.caller("ready")
+		time.Sleep(2 * time.Minute)
+		if r := c.Record(); r.State != StateRinging || len(l.answered) > 0 {
+			h.t.Fatalf("the caller is %s", r.State)
+		}
+		got, err := h.AcceptQueued("desk", "", "ann", "")
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		synctest.Wait()
+		if c.Record().State != StateActive {
+			h.t.Fatalf("the caller is %s", c.Record().State)
+		}
+		ann := h.attend(got.Room, "ann")
+		time.Sleep(5 * time.Second)
+		if r := c.Record(); r.AcceptedBy != "ann" {
+			h.t.Errorf("%+v", r)
+		}
+		ann.Leave()
+	})
+}
+
+func TestEmergenciesComeFirst(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, a := h.caller("desk")
+		time.Sleep(time.Second)
+		_, b := h.caller("desk")
+		time.Sleep(time.Second)
+		_, sos := h.caller("112")
+		h.queue("desk", sos, a, b)
+		a.Hangup(CauseNone, "")
+		h.queue("desk", sos, b)
+	})
+}
+
+func TestAFullQueueAndALongWaitTakeElse(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, a := h.caller("short")
+		_, b := h.caller("short")
+		_, c := h.caller("short")
+		if r := c.Record(); r.Room != "voicemail" || r.State != StateActive {
+			h.t.Errorf("the third is in %s", r.Room)
+		}
+		h.queue("short", a, b)
+		time.Sleep(21 * time.Second)
+		h.queue("short")
+		if r := a.Record(); r.Room != "voicemail" || r.WaitedMS != 20000 {
+			h.t.Errorf("the first is in %s after %d ms", r.Room, r.WaitedMS)
+		}
+	})
+}
+
+// rings are the phones that ring or talk, by number.
+func (h *house) rings() map[string]*fakeLine {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := map[string]*fakeLine{}
+	for _, l := range h.lines {
+		l.mu.Lock()
+		if !l.over {
+			all[l.spec.To] = l
+		}
+		l.mu.Unlock()
+	}
+	return all
+}
+
+func (h *house) ringing(want ...string) map[string]*fakeLine {
+	h.t.Helper()
+	all := h.rings()
+	for _, number := range want {
+		if all[number] == nil {
+			h.t.Fatalf("%s does not ring; %d phones do", number, len(all))
+		}
+	}
+	if len(all) != len(want) {
+		h.t.Fatalf("%d phones ring, want %d", len(all), len(want))
+	}
+	return all
+}
+
+const ann, bob, cyd = "+12025550101", "+12025550102", "+12025550103"
+
+func TestTheFirstPhoneToAnswerHasTheCall(t *testing.T) {
+	queueing(t, func(h *house) {
+		l, c := h.caller("phones")
+		phones := h.ringing(ann, bob)
+		phones[ann].happens(LineRinging)
+		w := overhear(c)
+		w.heard(h.t, time.Second)
+		phones[ann].happens(LineAnswered)
+		phones[bob].happens(LineAnswered) // at the same moment
+		synctest.Wait()
+		winner, _ := h.of(h.ringingOne())
+		if n := len(h.in(c.Record().Room)); n != 2 {
+			h.t.Errorf("%d are in the room", n)
+		}
+		w.heard(h.t, 200*time.Millisecond)
+		if sound := w.heard(h.t, 2*time.Second); media.Level(sound) > -60 {
+			h.t.Errorf("%.1f dBov after the answer", media.Level(sound))
+		}
+		time.Sleep(2 * time.Second)
+		if c.partner() != winner || winner.Record().ParentID != c.id {
+			h.t.Error("the two are no pair")
+		}
+		l.ended(LineEvent{Cause: CauseNormal})
+		if d := h.cdr(c); d.AcceptedBy != "ann" && d.AcceptedBy != bob {
+			h.t.Errorf("accepted by %q", d.AcceptedBy)
+		}
+		h.ringing()
+	})
+}
+
+// ringingOne is the one phone that is left.
+func (h *house) ringingOne() *fakeLine {
+	h.t.Helper()
+	all := h.rings()
+	if len(all) != 1 {
+		h.t.Fatalf("%d phones are left", len(all))
+	}
+	for _, l := range all {
+		return l
+	}
+	return nil
+}
+
+func TestPhonesStopRingingWhenTheCallerHangsUp(t *testing.T) {
+	queueing(t, func(h *house) {
+		l, c := h.caller("phones")
+		h.ringing(ann, bob)
+		l.ended(LineEvent{Cause: CauseNormal})
+		if d := h.cdr(c); d.Queue != "phones" {
+			h.t.Errorf("CDR %+v", d)
+		}
+		h.ringing()
+	})
+}
+
+func TestAPhoneThatDoesNotTakeACallIsTriedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		ends LineEvent
+		rest time.Duration
+	}{
+		"busy":       {LineEvent{Cause: CauseBusy, SIPCode: 486}, restBusy},
+		"declined":   {LineEvent{Cause: CauseRejected, SIPCode: 603}, restDeclined},
+		"unanswered": {LineEvent{Cause: CauseNoAnswer, SIPCode: 408}, restUnanswered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			queueing(t, func(h *house) {
+				h.caller("phones")
+				h.ringing(ann, bob)[ann].ended(c.ends)
+				h.ringing(bob)
+				time.Sleep(c.rest - time.Millisecond)
+				h.ringing(bob)
+				time.Sleep(2 * time.Millisecond)
+				h.ringing(ann, bob)
+			})
+		})
+	}
+}
+
+func TestPhonesRingInTurns(t *testing.T) {
+	queueing(t, func(h *house) {
+		h.caller("turns")
+		h.ringing(ann)[ann].ended(LineEvent{Cause: CauseNoAnswer, SIPCode: 408})
+		h.ringing(bob)
+		h.caller("turns") // each has one
+		phones := h.ringing(bob, cyd)
+		phones[bob].ended(LineEvent{Cause: CauseBusy, SIPCode: 486})
+		h.ringing(cyd)
+		time.Sleep(restUnanswered)
+		h.ringing(ann, cyd)
+	})
+}
+
+func TestAPhoneAcceptsByKey(t *testing.T) {
+	queueing(t, func(h *house) {
+		l, c := h.caller("keyed")
+		phones := h.ringing(ann, bob)
+		phones[ann].happens(LineAnswered)
+		synctest.Wait()
+		first, _ := h.of(phones[ann])
+		h.ringing(ann, bob) // not yet decided
+		press := func(leg *Call, key rune) { leg.pressed(rtp.Digit{Key: key}, byEvent); synctest.Wait() }
+		press(first, '2')
+		h.ringing(bob)
+		phones[bob].happens(LineAnswered)
+		synctest.Wait()
+		second, _ := h.of(phones[bob])
+		w := overhear(second)
+		if asked := w.heard(h.t, 2*time.Second); media.Level(asked) < -40 {
+			h.t.Errorf("the phone is asked at %.1f dBov", media.Level(asked))
+		}
+		press(second, '7')
+		if len(h.in(c.Record().Room)) != 1 {
+			h.t.Error("the phone is with the caller before it has decided")
+		}
+		press(second, '1')
+		if len(h.in(c.Record().Room)) != 2 {
+			h.t.Error("the phone is not with the caller")
+		}
+		time.Sleep(5 * time.Second)
+		if c.partner() != second {
+			h.t.Error("the two are no pair")
+		}
+		l.ended(LineEvent{Cause: CauseNormal})
+		h.cdr(second)
+	})
+}
+
+func TestAPhoneThatHangsUpAtOnceLeavesTheCallerInTheQueue(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, c := h.caller("phones")
+		phones := h.ringing(ann, bob)
+		phones[ann].happens(LineAnswered)
+		h.ringing(ann)
+		h.queue("phones")
+		phones[ann].ended(LineEvent{Cause: CauseNormal})
+		h.queue("phones", c)
+		h.ringing(bob)
+		if c.Record().State != StateActive {
+			h.t.Errorf("the caller is %s", c.Record().State)
+		}
+	})
+}
