@@ -21,8 +21,8 @@ type callBody struct {
 	From        string            `json:"from,omitempty" maxLength:"256" doc:"caller id; a number of ours"`
 	Trunk       string            `json:"trunk,omitempty" maxLength:"63" doc:"the trunk to leave by; the routes choose when it is empty"`
 	Room        string            `json:"room,omitempty" maxLength:"64" doc:"where the answered phone is brought; absent: a room of its own"`
-	Agent       string            `json:"agent,omitempty" maxLength:"63" doc:"not available yet"`
-	Queue       string            `json:"queue,omitempty" maxLength:"63" doc:"not available yet"`
+	Agent       string            `json:"agent,omitempty" maxLength:"63" doc:"in place of room: an agent of the dial plan, which talks to the phone once that has answered"`
+	Queue       string            `json:"queue,omitempty" maxLength:"63" doc:"in place of room: a queue of the dial plan, where the phone waits once it has answered"`
 	RingTimeout int               `json:"ring_timeout,omitempty" minimum:"0" maximum:"600" doc:"seconds to let it ring; 0 is the gateway's default"`
 	Headers     map[string]string `json:"headers,omitempty" doc:"X- headers for the INVITE"`
 	Record      bool              `json:"record,omitempty" doc:"not available yet"`
@@ -40,10 +40,10 @@ const maxHeaders, maxHeaderValue = 20, 256
 // request checks what the schema cannot say.
 func (b *callBody) request() (bridge.DialRequest, error) {
 	switch {
-	case b.Agent != "":
-		return bridge.DialRequest{}, notYet("body.agent", "calls to agents")
-	case b.Queue != "":
-		return bridge.DialRequest{}, notYet("body.queue", "calls to queues")
+	case b.Agent != "" && b.Room+b.Queue != "":
+		return bridge.DialRequest{}, invalid("body.agent", "expected one of room, agent and queue")
+	case b.Queue != "" && b.Room != "":
+		return bridge.DialRequest{}, invalid("body.queue", "expected one of room, agent and queue")
 	case b.Record:
 		return bridge.DialRequest{}, notYet("body.record", "recording")
 	}
@@ -59,7 +59,7 @@ func (b *callBody) request() (bridge.DialRequest, error) {
 		return bridge.DialRequest{}, invalid("body.to", "control characters are not allowed in to and from")
 	}
 	return bridge.DialRequest{
-		To: b.To, From: b.From, Trunk: b.Trunk, Room: b.Room, Headers: b.Headers,
+		To: b.To, From: b.From, Trunk: b.Trunk, Room: b.Room, Agent: b.Agent, Queue: b.Queue, Headers: b.Headers,
 		RingTimeout: time.Duration(b.RingTimeout) * time.Second,
 	}, nil
 }

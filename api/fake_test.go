@@ -39,6 +39,9 @@ type fakeExchange struct {
 	quality map[string][]bridge.ParticipantQuality
 	subs    func(after string) Subscription
 	nextID  int
+	agents  []bridge.AgentSpec // that were sent into rooms
+	removed []string           // from rooms, as room/participant
+	err     error              // of the two
 }
 
 func (x *fakeExchange) Dial(_ context.Context, r bridge.DialRequest) (bridge.CallRecord, error) {
@@ -104,6 +107,20 @@ func (x *fakeExchange) RoomRecord(name string) (bridge.RoomRecord, bool) {
 func (x *fakeExchange) RoomQuality(name string) ([]bridge.ParticipantQuality, bool) {
 	q, ok := x.quality[name]
 	return q, ok
+}
+
+func (x *fakeExchange) SendAgent(_ context.Context, spec bridge.AgentSpec) (bridge.ParticipantRecord, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.agents = append(x.agents, spec)
+	return bridge.ParticipantRecord{ID: "p_1", Identity: spec.Agent, Kind: bridge.KindAgent}, x.err
+}
+
+func (x *fakeExchange) RemoveAgent(room, participant string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.removed = append(x.removed, room+"/"+participant)
+	return x.err
 }
 
 func (x *fakeExchange) Subscribe(after string) Subscription { return x.subs(after) }

@@ -25,6 +25,8 @@ type Exchange interface {
 	RoomRecord(name string) (bridge.RoomRecord, bool)
 	RoomQuality(name string) ([]bridge.ParticipantQuality, bool)
 	Subscribe(after string) Subscription
+	SendAgent(ctx context.Context, spec bridge.AgentSpec) (bridge.ParticipantRecord, error)
+	RemoveAgent(room, participant string) error
 }
 
 // LiveCall is one call that has not ended; *bridge.Call is one.

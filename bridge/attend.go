@@ -44,11 +44,8 @@ func (c *Call) attend(t dialplan.Target) step {
 		return c.otherwise(t, CauseNoRoute, "this gateway has no agents")
 	}
 	c.dismiss("agent " + agent.Name + " takes the call")
-	c.falls(agent)
 	room := "call-" + c.id
-	c.agent = &attendance{target: t, agent: agent, since: time.Now(), patience: patienceOf(agent)}
-	c.note(func(r *CallRecord) { r.Agent = agent.Name })
-	if err := c.sendAgent(room); err != nil {
+	if err := c.engage(t, agent); err != nil {
 		return c.unattended(causeOfError(err), err.Error())
 	}
 	switch {
@@ -66,6 +63,14 @@ func (c *Call) attend(t dialplan.Target) step {
 		return func() step { return c.awaitAgent(room) }
 	}
 	return func() step { return c.answer(room) }
+}
+
+// engage sends the first agent for a target.
+func (c *Call) engage(t dialplan.Target, agent dialplan.Agent) error {
+	c.falls(agent)
+	c.agent = &attendance{target: t, agent: agent, since: time.Now(), patience: patienceOf(agent)}
+	c.note(func(r *CallRecord) { r.Agent = agent.Name })
+	return c.sendAgent("call-" + c.id)
 }
 
 // rejoin takes an answered call to a room; what it hears goes on.

@@ -69,6 +69,7 @@ type Call struct {
 	talking   bool               // in state active
 	onward    step               // where a request takes the call, out of whatever state it is in
 	departs   string             // why the phone leaves, having transferred its call
+	then      *dialplan.Target   // of an outbound call: where it goes on when it is answered
 	handover  *Handover          // what whoever takes the call next gets to know; nil: there was nothing before
 	agent     *attendance        // that serves the call; nil: none
 	copilots  []AgentLeg         // that stayed when somebody else took the call

@@ -39,12 +39,13 @@ type Exchange struct {
 	beat    *beat
 	once    sync.Once
 
-	mu       sync.Mutex // the control lock: rooms, membership, calls
-	rooms    map[string]*Room
-	calls    map[string]*Call
-	waiting  map[string][]chan struct{} // by room: who rings until somebody listens
-	lines    map[Line]*Call             // by the Line in use
-	stopping bool                       // Run hangs up
+	mu         sync.Mutex // the control lock: rooms, membership, calls
+	rooms      map[string]*Room
+	calls      map[string]*Call
+	waiting    map[string][]chan struct{} // by room: who rings until somebody listens
+	lines      map[Line]*Call             // by the Line in use
+	stopping   bool                       // Run hangs up
+	companions map[*companion]struct{}
 
 	draining atomic.Bool
 	running  sync.WaitGroup // calls
@@ -56,7 +57,7 @@ func (x *Exchange) init() {
 		x.beat, x.events.emitted = newBeat(), x.Emitted
 		x.rooms, x.calls, x.lines = map[string]*Room{}, map[string]*Call{}, map[Line]*Call{}
 		x.loads.spentBefore = x.SpentMinutes
-		x.waiting = map[string][]chan struct{}{}
+		x.waiting, x.companions = map[string][]chan struct{}{}, map[*companion]struct{}{}
 		if x.Log == nil {
 			x.Log = slog.New(slog.DiscardHandler)
 		}
@@ -91,6 +92,7 @@ func (x *Exchange) Run(ctx context.Context) {
 	for _, c := range x.live() {
 		c.Hangup(CauseShutdown, "the gateway is shutting down")
 	}
+	x.dismissCompanions()
 	x.running.Wait()
 	stop()
 	wg.Wait()

@@ -122,12 +122,14 @@ func (c *Call) progress() step {
 			if c.seat == nil { // else it is heard ringing, or more, already
 				c.to(StateRinging, "call.ringing")
 			}
+			c.prepare()
 		case LineEarly:
 			if err := c.sit(c.Record().Room); err != nil {
 				return c.end(CauseInternal, err.Error())
 			}
 			c.note(func(r *CallRecord) { r.State = StateEarly })
 			c.tell()
+			c.prepare()
 		case LineAnswered:
 			if c.ringing != nil {
 				return c.pickedUp()
@@ -139,9 +141,34 @@ func (c *Call) progress() step {
 			if err := c.sit(c.Record().Room); err != nil {
 				return c.end(CauseInternal, err.Error())
 			}
-			return c.answered
+			return c.lands
 		}
 	}
+}
+
+// prepare sends the agent that is to talk to the called side ahead, withheld, so
+// that it is there when they answer.
+func (c *Call) prepare() {
+	if c.then == nil || c.then.Agent == "" || c.agent != nil || c.x.Agents == nil {
+		return
+	}
+	agent, ok := c.x.plan().AgentNamed(c.then.Agent)
+	if !ok {
+		return
+	}
+	if err := c.engage(*c.then, agent); err != nil { // there may be one when it is answered
+		c.log.Info("no agent is there yet for a call that rings", "agent", agent.Name, "reason", err.Error())
+		c.agent = nil
+	}
+}
+
+// lands: the called side has answered, and goes on to whom the call was placed for.
+func (c *Call) lands() step {
+	next := c.answered()
+	if t := c.then; t != nil && c.agent == nil {
+		return c.target(*t)
+	}
+	return next
 }
 
 // firstFree takes a place on the first exit that has one, and drops those before it.

@@ -15,6 +15,8 @@ type DialRequest struct {
 	To, From    string            // number or SIP URI within a trunk's servers; From may be empty
 	Trunk       string            // empty: the dial plan chooses
 	Room        string            // where the called side lands; empty: a room of its own
+	Agent       string            // that takes the call when it is answered, in place of Room
+	Queue       string            // into which it goes when it is answered, in place of Room
 	RingTimeout time.Duration     // 0: the Exchange's default
 	Headers     map[string]string // X- headers of the INVITE
 	ParentID    string            // the call on whose behalf it is placed; empty: the room's oldest call
@@ -35,6 +37,10 @@ func (x *Exchange) dial(req DialRequest) (*Call, error) {
 	if x.draining.Load() || x.Dialer == nil {
 		return nil, refuse(Unavailable, "", "the gateway is shutting down and places no new calls")
 	}
+	then, err := x.afterAnswer(req)
+	if err != nil {
+		return nil, err
+	}
 	if req.Room != "" {
 		if _, err := dialplan.RoomName(req.Room); err != nil {
 			return nil, refuse(Invalid, "room", "%s", err)
@@ -48,9 +54,33 @@ func (x *Exchange) dial(req DialRequest) (*Call, error) {
 		return nil, err
 	}
 	return x.place(order{
-		exits: exits, room: req.Room, parent: req.ParentID, ring: req.RingTimeout,
+		exits: exits, room: req.Room, parent: req.ParentID, ring: req.RingTimeout, then: then,
 		way: way{from: req.From, headers: maps.Clone(req.Headers)},
 	})
+}
+
+// afterAnswer is where a call that is placed goes on; nil: nowhere but its room.
+func (x *Exchange) afterAnswer(req DialRequest) (*dialplan.Target, error) {
+	t := TransferRequest{Room: req.Room, Agent: req.Agent, Queue: req.Queue}
+	switch {
+	case t.targets() > 1:
+		return nil, refuse(Invalid, "room", "a call needs one of room, agent and queue")
+	case req.Agent == "" && req.Queue == "":
+		return nil, nil
+	}
+	return &dialplan.Target{Agent: req.Agent, Queue: req.Queue}, x.knows(req.Agent, req.Queue)
+}
+
+// knows reports whether the dial plan has what is named.
+func (x *Exchange) knows(agent, queue string) error {
+	plan := x.plan()
+	if _, ok := plan.AgentNamed(agent); !ok && agent != "" {
+		return refuse(Invalid, "agent", "the dial plan has no agent %q", agent)
+	}
+	if _, ok := plan.QueueNamed(queue); !ok && queue != "" {
+		return refuse(Invalid, "queue", "the dial plan has no queue %q", queue)
+	}
+	return nil
 }
 
 // exits asks the dial plan by which trunks a call may leave, in order. It is the

@@ -70,16 +70,11 @@ func (r TransferRequest) targets() (n int) {
 
 // transferOn takes the phone to an agent or into a queue; whom it was with stay behind.
 func (c *Call) transferOn(req TransferRequest) error {
-	plan := c.x.plan()
-	if _, ok := plan.AgentNamed(req.Agent); !ok && req.Agent != "" {
-		return refuse(Invalid, "agent", "the dial plan has no agent %q", req.Agent)
+	if err := c.x.knows(req.Agent, req.Queue); err != nil {
+		return err
 	}
-	if _, ok := plan.QueueNamed(req.Queue); !ok && req.Queue != "" {
-		return refuse(Invalid, "queue", "the dial plan has no queue %q", req.Queue)
-	}
-	if c.handover = req.Handover; c.handover == nil {
-		c.handover = &Handover{Transcript: c.Transcript()}
-	}
+	before := c.handoverOf(req)
+	c.handover = &before
 	c.dismiss("the call is transferred")
 	c.x.part(c).leftAlone()
 	c.goTo(dialplan.Target{Agent: req.Agent, Queue: req.Queue})
