@@ -21,16 +21,17 @@ var version = "development"
 
 // commands is the command line. Every command's Run gets what [kong.Bind] binds below.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the gateway."`
-	Demo    demoCommand    `cmd:"" help:"The main job in one command: a gateway, a real call into it, a room to open in the browser."`
-	Call    callCommand    `cmd:"" help:"Place a call through a running gateway."`
-	Phone   phoneCommand   `cmd:"" help:"A SIP softphone for people and tests."`
-	Apply   applyCommand   `cmd:"" help:"Load trunks, numbers, routes and agents from a YAML file."`
-	Route   routeCommand   `cmd:"" help:"Explain which route a call would take, and why."`
-	Trunk   trunkCommand   `cmd:"" help:"Test trunks, and show how they stand."`
-	Trace   traceCommand   `cmd:"" help:"Draw the SIP messages of a call."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database up to date, or show where it stands."`
-	Bench   benchCommand   `cmd:"" help:"Measure the media road, or call set-up."`
+	Serve    serveCommand    `cmd:"" help:"Run the gateway."`
+	Demo     demoCommand     `cmd:"" help:"The main job in one command: a gateway, a real call into it, a room to open in the browser."`
+	Call     callCommand     `cmd:"" help:"Place a call through a running gateway."`
+	Phone    phoneCommand    `cmd:"" help:"A SIP softphone for people and tests."`
+	Apply    applyCommand    `cmd:"" help:"Load trunks, numbers, routes and agents from a YAML file."`
+	Route    routeCommand    `cmd:"" help:"Explain which route a call would take, and why."`
+	Trunk    trunkCommand    `cmd:"" help:"Test trunks, and show how they stand."`
+	Trace    traceCommand    `cmd:"" help:"Draw the SIP messages of a call."`
+	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, or show where it stands."`
+	Simulate simulateCommand `cmd:"" help:"Test voice agents: scripted callers that dial, speak, listen and measure."`
+	Bench    benchCommand    `cmd:"" help:"Measure the media road, or call set-up."`
 
 	Relay relayCommand `cmd:"" name:"bench-relay" hidden:"" help:"Relay packets; the bench weighs it."`
 

@@ -1,0 +1,64 @@
+package simulate
+
+import (
+	"time"
+)
+
+// saying is what the caller did in one step, by the clock.
+type saying struct {
+	Span
+	step  int
+	keys  bool
+	aside bool
+}
+
+// keyRest is the pause behind the last key that the phone waits for.
+const keyRest = 100 * time.Millisecond
+
+// talk is the conversation so far.
+func (c *caller) talk() *Talk {
+	t := &Talk{Agent: c.ear.spans(), Length: c.now(), HungUp: c.hungUp}
+	if since := c.call.SaidSince(); !since.IsZero() {
+		t.Caller = shifted(Spans(c.call.Said()), since.Sub(c.ear.origin))
+	}
+	t.Turns = turns(c.said, t.Caller, c.scenario.Steps)
+	return t
+}
+
+// turns makes turns of what was said in steps that follow each other. Where they
+// begin and end, the sound says, for keys the clock.
+func turns(said []saying, sound []Span, steps []Step) (list []Turn) {
+	for _, s := range said {
+		span := s.Span
+		if !s.keys {
+			span = heardIn(span, sound)
+		}
+		if n := len(list); n > 0 && list[n-1].Step == s.step-1 && !list[n-1].Aside {
+			list[n-1].To, list[n-1].Step = max(list[n-1].To, span.To), s.step
+			continue
+		}
+		list = append(list, Turn{Span: span, Step: s.step, Aside: s.aside})
+	}
+	for i := range list {
+		next := list[i].Step + 1
+		list[i].Awaited = next < len(steps) && steps[next].Action != Hangup
+	}
+	return list
+}
+
+// heardIn is the sound that was made in a span; the span itself if there is none.
+func heardIn(s Span, sound []Span) Span {
+	const slack = 60 * time.Millisecond // until the next packet is due, and scheduling
+	out, found := s, false
+	for _, x := range sound {
+		from, to := max(x.From, s.From), min(x.To, s.To+slack)
+		if from >= to {
+			continue
+		}
+		if !found {
+			out.From, found = from, true
+		}
+		out.To = to
+	}
+	return out
+}
