@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"slices"
 	"time"
 
 	"github.com/roomline/roomline/dialplan"
@@ -227,17 +226,4 @@ func (w *waiter) back(why string) {
 	w.merged = time.Time{}
 	w.c.note(func(r *CallRecord) { r.AcceptedBy, r.WaitedMS = "", 0 })
 	w.o.back(why)
-}
-
-// attends reports whether somebody is in a room, and on the line.
-func (x *Exchange) attends(room, identity string) bool {
-	r, ok := x.Room(room)
-	if !ok {
-		return false
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return slices.ContainsFunc(r.members, func(p *Participant) bool {
-		return p.spec.Identity == identity && p.spec.Kind != KindPhone && p.spec.Kind != KindAgent
-	})
 }

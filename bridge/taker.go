@@ -15,7 +15,7 @@ func (c *Call) takerOf(w *warm, rec *TransferRecord) (taker, error) {
 	case w.req.Agent != "":
 		return c.agentTaker(w)
 	case w.req.Queue != "":
-		return nil, refuse(Invalid, "queue", "a warm transfer to a queue is not available yet")
+		return c.queueTaker(w)
 	}
 	return c.pageTaker(w, rec)
 }
