@@ -147,6 +147,15 @@ func (l *fakeAgent) speaks(d time.Duration) {
 	l.events <- AgentEvent{Kind: AgentSpoke}
 }
 
+// tells an event.
+func (l *fakeAgent) tells(kind AgentEventKind) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over {
+		l.events <- AgentEvent{Kind: kind}
+	}
+}
+
 func (l *fakeAgent) isOver() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
