@@ -120,6 +120,7 @@ func (s *Server) callsInMemory() []bridge.CallRecord {
 	}
 	for _, c := range s.recent.all(s.backlog, time.Now()) {
 		if !live[c.ID] {
+			c.Hearing = nil
 			calls = append(calls, c.CallRecord)
 		}
 	}
@@ -146,6 +147,7 @@ func (s *Server) endedCalls(ctx context.Context, in *listCallsInput, memory []br
 	var items []bridge.CallRecord
 	for _, c := range cdrs {
 		if !slices.ContainsFunc(memory, func(m bridge.CallRecord) bool { return m.ID == c.ID }) {
+			c.Hearing = nil
 			items = append(items, c.CallRecord)
 		}
 	}

@@ -166,6 +166,9 @@ func (s *Server) getCall(ctx context.Context, in *Named) (*one[bridge.CallRecord
 	if err != nil {
 		return nil, err
 	}
+	if live, ok := s.exchange.Live(in.ID); ok {
+		record.Hearing = live.Heard()
+	}
 	return &one[bridge.CallRecord]{Body: record}, nil
 }
 

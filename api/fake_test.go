@@ -148,6 +148,7 @@ func (c *fakeCall) Record() bridge.CallRecord {
 	return c.record
 }
 func (c *fakeCall) QualityHistory() []media.QualityPoint { return c.points }
+func (c *fakeCall) Heard() []bridge.HeardSpan            { return nil }
 func (c *fakeCall) Transcript() []bridge.Utterance       { return c.said }
 func (c *fakeCall) Hangup(cause bridge.Cause, _ string)  { c.note("hangup %s", cause) }
 func (c *fakeCall) SendDigits(_ context.Context, digits string) error {

@@ -33,6 +33,7 @@ type Exchange interface {
 type LiveCall interface {
 	Record() bridge.CallRecord
 	QualityHistory() []media.QualityPoint
+	Heard() []bridge.HeardSpan
 	Transcript() []bridge.Utterance
 	Hangup(cause bridge.Cause, reason string)
 	SendDigits(ctx context.Context, digits string) error

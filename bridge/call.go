@@ -37,7 +37,8 @@ type Call struct {
 	rec  CallRecord
 	said transcript
 
-	meter atomic.Pointer[meter] // of the phone's seat, once it has one
+	meter atomic.Pointer[meter]      // of the phone's seat, once it has one
+	heard atomic.Pointer[hearingLog] // of the phone's seat, once it has one
 
 	// Guarded by Exchange.mu.
 	other    *Call // ends with this one

@@ -32,6 +32,7 @@ func (c *Call) exit() {
 	c.log.Info("call ended", "cause", rec.Cause, "reason", rec.Reason, "room", rec.Room, "code", rec.SIPCode)
 	if c.x.Recorded != nil {
 		d := cdrOf(rec)
+		d.Hearing = c.Heard()
 		if m := c.meter.Load(); m != nil {
 			d.Trend = m.whole()
 		}

@@ -49,6 +49,8 @@ type Participant struct {
 	away     bool
 	left     bool
 	offered  string // the transfer that they are asked to take; empty: none
+	reach    reach
+	log      *hearingLog // of a call's phone
 	sources  []*Source
 	sinks    []*Sink // listening
 	forwards []*Sink
@@ -71,6 +73,9 @@ func (r *Room) Join(spec JoinSpec) (*Participant, error) {
 	p.seat = seat{id: p.id, person: spec.person(), role: spec.Role, heardBy: spec.HeardBy}
 	if p.seat.heardBy == "" {
 		p.seat.heardBy = spec.Role.heardBy()
+	}
+	if spec.Kind == KindPhone && spec.CallID != "" {
+		p.log = &hearingLog{}
 	}
 	r.x.change(func(c *change) { p.enterLocked(r.x.roomLocked(r.name, c), c) })
 	return p, nil
@@ -102,6 +107,7 @@ func (p *Participant) enterLocked(r *Room, c *change) {
 
 func (p *Participant) exitLocked(c *change) {
 	r := p.room
+	p.log.close(time.Now(), nil)
 	r.members = slices.DeleteFunc(slices.Clone(r.members), func(m *Participant) bool { return m == p })
 	for _, m := range r.members { // nobody forwards what is gone
 		m.forwards = slices.DeleteFunc(slices.Clone(m.forwards), func(k *Sink) bool {

@@ -68,6 +68,7 @@ type CallRecord struct {
 	AcceptedBy string            `json:"accepted_by,omitempty"` // who took it there: an identity, a phone's name or number
 	Quality    *media.Quality    `json:"quality,omitempty"`
 	Transfer   *TransferRecord   `json:"transfer,omitempty"` // the newest warm one
+	Hearing    []HeardSpan       `json:"hearing,omitempty"`  // who could hear whom; left out of events and lists
 }
 
 // CDR is the one row written when a Call ends.

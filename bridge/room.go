@@ -127,6 +127,7 @@ func (r *Room) rewireLocked() {
 		s.fan.Store(r.fanLocked(s, inputs))
 	}
 	r.stage.Store(st)
+	r.noteHearingLocked(time.Now())
 }
 
 func (r *Room) phoneOfLocked(person string) bool {

@@ -32,9 +32,13 @@ func (p *Participant) set(f func()) {
 		if p.left {
 			return
 		}
+		was := p.reach.turn
 		f()
 		p.room.rewireLocked()
 		c.changed(p.room)
+		if p.reach.turn != was {
+			c.event("participant.hearing", p.room, p, map[string]any{"heard_by": p.reach.hearers, "muted": p.seat.muted, "held": p.seat.held, "rule": p.seat.heardBy})
+		}
 	})
 }
 

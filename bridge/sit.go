@@ -30,6 +30,7 @@ func (c *Call) sit(room string) error {
 	}
 	c.seat = seat
 	c.meter.Store(&seat.meter)
+	c.heard.Store(seat.log)
 	codec := p.Codec
 	if codec == media.NoCodec { // a late offer: the answer comes with the ACK
 		codec = media.PCMU
