@@ -23,6 +23,7 @@ type caller struct {
 	quiet   time.Duration // when the caller was last heard
 	said    []saying
 	judged  map[Span]string // utterances that were recognised
+	rest    []string        // phrases of the last one, after the one that was expected
 	hanging bool            // the caller has hung up
 	hungUp  bool            // the other side has
 	pressed []rune          // keys of the other side not yet expected
@@ -66,7 +67,7 @@ func (c *caller) play(ctx context.Context) *Failure {
 func (c *caller) take(ctx context.Context, s Step) *Failure {
 	switch s.Action {
 	case Say, WAV, Tone, Digits:
-		c.cursor = c.now()
+		c.cursor, c.rest = c.now(), nil
 		return c.fail(c.speak(ctx, s), s)
 	case Wait:
 		return c.fail(c.sleep(ctx, c.chance(s.Least, s.Most)), s)
@@ -187,7 +188,7 @@ func (c *caller) bargeIn(ctx context.Context, s Step) *Failure {
 		return &Failure{Kind: KindExpectation, Step: c.step, Line: s.Line, Doing: s.String(), At: from,
 			Expected: fmt.Sprintf("them to speak for %s", s.Least), Heard: "they had stopped before that"}
 	}
-	c.cursor = from
+	c.cursor, c.rest = from, nil
 	if f := c.fail(c.speak(ctx, s), s); f != nil || s.Yield == 0 {
 		return f
 	}

@@ -261,6 +261,9 @@ func (c *caller) awaitKeys(ctx context.Context, keys string, within time.Duratio
 
 // awaitSpeech waits for an utterance that begins in time and is one of the phrases.
 func (c *caller) awaitSpeech(ctx context.Context, e Expect, within time.Duration) error {
+	if c.among(c.rest, e.Phrases) {
+		return nil
+	}
 	deadline := c.now() + within
 	for {
 		u, err := c.utterance(ctx, deadline)
@@ -306,32 +309,45 @@ func (c *caller) utterance(ctx context.Context, deadline time.Duration) (found S
 const parts = 8
 
 // recognised tells whether an utterance, or a part of it between two pauses, is
-// one of the phrases. The cursor moves behind it.
+// one of the phrases. The cursor moves behind it; what was said after the phrase
+// waits for the next expectation.
 func (c *caller) recognised(ctx context.Context, u Span, phrases []string) (bool, error) {
-	tries := []Span{u}
-	for _, p := range pieces(c.ear.spans(), u) {
-		tries = append(tries, p)
+	runs := pieces(c.ear.spans(), u)
+	heard, err := c.props.understand(ctx, c.ear.sound(u), len(runs) > 0)
+	if err != nil {
+		return false, err
 	}
-	for i, piece := range tries[:min(len(tries), parts)] {
-		phrase, err := c.props.understand(ctx, c.ear.sound(piece))
-		if err != nil {
-			return false, err
-		}
-		if i == 0 {
-			c.judged[u] = phrase
-		}
-		if !slices.ContainsFunc(phrases, func(p string) bool { return sameWords(p, phrase) }) {
-			continue
-		}
-		c.judged[u] = phrase
-		c.note(u.From, "agent", "%s", phrase)
-		c.cursor = piece.To
-		return true, nil
-	}
+	c.judged[u] = strings.Join(heard, ", ")
 	if c.judged[u] != "" {
 		c.note(u.From, "agent", "%s", c.judged[u])
 	}
+	if c.among(heard, phrases) {
+		c.cursor = u.To
+		return true, nil
+	}
+	for _, piece := range runs[:min(len(runs), parts)] {
+		heard, err := c.props.understand(ctx, c.ear.sound(piece), false)
+		if err != nil {
+			return false, err
+		}
+		if c.among(heard, phrases) {
+			c.note(piece.From, "agent", "%s", heard[0])
+			c.cursor = piece.To
+			return true, nil
+		}
+	}
 	return false, nil
+}
+
+// among looks for one of phrases in what was heard, and keeps what comes after it.
+func (c *caller) among(heard, phrases []string) bool {
+	for i, h := range heard {
+		if slices.ContainsFunc(phrases, func(p string) bool { return sameWords(p, h) }) {
+			c.rest = heard[i+1:]
+			return true
+		}
+	}
+	return false
 }
 
 // pieces are the runs of an utterance's spans that are shorter than all of it,

@@ -21,10 +21,11 @@ type Tools struct {
 	Understand func(phrases []string) (Recognizer, error)
 }
 
-// Recognizer tells which of its phrases pcm is, 8 kHz mono; empty for none. It is
-// used by several goroutines at once.
+// Recognizer tells which of its phrases pcm is, 8 kHz mono, empty for none, or which
+// ones it is made of. It is used by several goroutines at once.
 type Recognizer interface {
 	Recognize(ctx context.Context, pcm []int16) (string, error)
+	RecognizeSequence(ctx context.Context, pcm []int16) ([]string, error)
 	Close()
 }
 
@@ -127,9 +128,17 @@ func bare(s string) string {
 	}), " ")
 }
 
-// understand is the phrase of an utterance, empty for none.
-func (p *props) understand(ctx context.Context, pcm []int16) (string, error) {
+// understand is what an utterance says: one phrase, or several where there are
+// pauses in it; nil for none.
+func (p *props) understand(ctx context.Context, pcm []int16, pauses bool) ([]string, error) {
 	p.working.Lock()
 	defer p.working.Unlock()
-	return p.recognizer.Recognize(ctx, pcm)
+	if pauses {
+		return p.recognizer.RecognizeSequence(ctx, pcm)
+	}
+	phrase, err := p.recognizer.Recognize(ctx, pcm)
+	if phrase == "" {
+		return nil, err
+	}
+	return []string{phrase}, err
 }

@@ -52,9 +52,11 @@ func NewRecognizer(phrases []string) (*Recognizer, error) {
 	if r.dir, err = os.MkdirTemp("", "roomline-speech-"); err != nil {
 		return nil, err
 	}
-	grammar := "#JSGF V1.0;\ngrammar said;\npublic <said> = " + strings.Join(r.plain, " | ") + ";\n"
+	one := "#JSGF V1.0;\ngrammar said;\npublic <said> = " + strings.Join(r.plain, " | ") + ";\n"
+	several := "#JSGF V1.0;\ngrammar said;\n<one> = " + strings.Join(r.plain, " | ") + ";\npublic <said> = <one>+;\n"
 	err = errors.Join(
-		os.WriteFile(filepath.Join(r.dir, "said.gram"), []byte(grammar), 0o600),
+		os.WriteFile(filepath.Join(r.dir, oneGrammar), []byte(one), 0o600),
+		os.WriteFile(filepath.Join(r.dir, severalGrammar), []byte(several), 0o600),
 		os.WriteFile(filepath.Join(r.dir, "said.dict"), []byte(strings.Join(lines, "\n")+"\n"), 0o600),
 	)
 	if err != nil {
@@ -71,6 +73,15 @@ func (r *Recognizer) Close() { os.RemoveAll(r.dir) }
 // [NewRecognizer]; empty when nothing was understood. pcm is one whole utterance
 // with little silence around it.
 func (r *Recognizer) Recognize(ctx context.Context, pcm []int16) (string, error) {
+	heard, err := r.decode(ctx, oneGrammar, pcm)
+	if i := slices.Index(r.plain, heard); i >= 0 {
+		return r.phrases[i], err
+	}
+	return "", err
+}
+
+// decode returns the words of pcm as a grammar allows them.
+func (r *Recognizer) decode(ctx context.Context, grammar string, pcm []int16) (string, error) {
 	dir, err := os.MkdirTemp(r.dir, "one-")
 	if err != nil {
 		return "", err
@@ -92,7 +103,7 @@ func (r *Recognizer) Recognize(ctx context.Context, pcm []int16) (string, error)
 		return "", err
 	}
 	err = run(ctx, "pocketsphinx", "pocketsphinx_batch", "-hmm", model+"en-us",
-		"-dict", filepath.Join(r.dir, "said.dict"), "-jsgf", filepath.Join(r.dir, "said.gram"),
+		"-dict", filepath.Join(r.dir, "said.dict"), "-jsgf", filepath.Join(r.dir, grammar),
 		"-adcin", "yes", "-adchdr", "44", "-cepdir", dir, "-cepext", ".wav", "-ctl", list, "-hyp", said, "-logfn", "/dev/null")
 	if err != nil {
 		return "", err
@@ -102,10 +113,7 @@ func (r *Recognizer) Recognize(ctx context.Context, pcm []int16) (string, error)
 		return "", err
 	}
 	heard, _, _ := strings.Cut(string(text), "(")
-	if i := slices.Index(r.plain, strings.Join(strings.Fields(heard), " ")); i >= 0 {
-		return r.phrases[i], nil
-	}
-	return "", nil
+	return strings.Join(strings.Fields(heard), " "), nil
 }
 
 // Recognize is a [Recognizer] for one utterance.
