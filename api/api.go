@@ -117,6 +117,7 @@ func (s *Server) routes(rooms Signalling, pages http.Handler) http.Handler {
 	keyed := http.NewServeMux()
 	operations := s.operations(keyed)
 	keyed.HandleFunc("GET /v1/events", s.events)
+	keyed.HandleFunc("GET /v1/queues/{queue}/events", s.queueEvents)
 
 	root := http.NewServeMux()
 	root.Handle("/v1/", s.authenticated(worded(keyed)))

@@ -19,11 +19,26 @@ func (s *Server) describeOthers(doc *huma.OpenAPI) {
 		Description: "Each message holds one event as JSON and has its id. Last-Event-ID resumes without loss. " +
 			"Types are call.created .ringing .answered .held .resumed .verified .transferred .ended, room.opened .closed, participant.joined .left .away .back, " +
 			"participant.quality (a leg's quality turned good, fair, poor or bad: class, was, and quality with the figures of the last seconds; at most once in 10 s), " +
-			"track.published .ended and dtmf.received. " +
+			"track.published .ended, queue.joined .position .offered .accepted .declined .left, and dtmf.received. " +
 			"A message named end says why the stream ends; one named gap says between which ids the store could not tell what happened.",
 		Parameters: []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: text(eventID.String()), Description: "the last event that was seen"}},
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "A stream that goes on", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: event}}},
+			"default": problemResponse(doc),
+		},
+	})
+	doc.AddOperation(&huma.Operation{
+		OperationID: "watch-queue", Method: http.MethodGet, Path: "/v1/queues/{queue}/events", Tags: []string{"queues"},
+		Summary: "Look at a queue, as server-sent events",
+		Description: "A message named changed says that the list of calls may have changed, and how many there are. While the stream is open, " +
+			"its reader counts as somebody who may accept, unless available is false.",
+		Parameters: []*huma.Param{
+			{Name: "queue", In: "path", Required: true, Schema: text("")},
+			{Name: "identity", In: "query", Schema: text(""), Description: "who looks; the same as in accept and decline"},
+			{Name: "available", In: "query", Schema: text("^(true|false)$"), Description: "whether they may accept; true when absent"},
+		},
+		Responses: map[string]*huma.Response{
+			"200":     {Description: "A stream that goes on", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: text("")}}},
 			"default": problemResponse(doc),
 		},
 	})

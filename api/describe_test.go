@@ -41,6 +41,8 @@ var contract = []string{
 	"GET /v1/rooms", "GET /v1/rooms/{room}", "POST /v1/rooms/{room}/tokens", "GET /v1/rooms/{room}/ws",
 	"POST /v1/rooms/{room}/agents", "DELETE /v1/rooms/{room}/agents/{id}",
 	"POST /v1/rooms/{room}/whip", "POST /v1/rooms/{room}/whep", "PATCH /v1/rooms/{room}/sessions/{id}", "DELETE /v1/rooms/{room}/sessions/{id}",
+	"GET /v1/queues/{queue}/calls", "GET /v1/queues/{queue}/events", "POST /v1/queues/{queue}/accept",
+	"POST /v1/queues/{queue}/calls/{id}/accept", "POST /v1/queues/{queue}/calls/{id}/decline",
 	"GET /v1/events", "GET /v1/cdrs", "GET /v1/refused", "GET /v1/plan", "PUT /v1/plan", "POST /v1/routes/explain",
 	"POST /v1/trunks", "GET /v1/trunks", "GET /v1/trunks/{id}", "PUT /v1/trunks/{id}", "DELETE /v1/trunks/{id}",
 	"POST /v1/numbers", "GET /v1/numbers", "GET /v1/numbers/{id}", "PUT /v1/numbers/{id}", "DELETE /v1/numbers/{id}",
@@ -144,14 +146,14 @@ func TestEveryDescribedCallExists(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Rooms = fakeRooms{} })
 	for _, call := range contract {
 		method, path, _ := strings.Cut(call, " ")
-		path = strings.NewReplacer("{id}", "x", "{room}", "x").Replace(path)
+		path = strings.NewReplacer("{id}", "x", "{room}", "x", "{queue}", "desk").Replace(path)
 		h.Server.keys.failures = &failures{}
 		if strings.HasPrefix(path, "/v1/rooms/x/") && !strings.HasSuffix(path, "/tokens") && !strings.Contains(path, "/agents") && !strings.HasSuffix(path, "/quality") {
 			h.ask(t, method, path, "", "Authorization: Bearer room-token").is(299) // the room's own tokens
 			continue
 		}
 		h.ask(t, method, path, "", "Authorization: ").is(401)
-		if path == "/v1/events" {
+		if strings.HasSuffix(path, "/events") {
 			continue
 		}
 		if a := h.ask(t, method, path, "{}"); a.status == 405 || strings.Contains(a.body, "there is nothing at") {

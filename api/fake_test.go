@@ -31,7 +31,8 @@ const adminKey = "test-admin-key"
 
 // fakeExchange counts what is asked of it.
 type fakeExchange struct {
-	mu      sync.Mutex
+	fakeQueues
+	mu      sync.Mutex // of what follows
 	dials   []bridge.DialRequest
 	dial    func(bridge.DialRequest) (bridge.CallRecord, error)
 	calls   map[string]*fakeCall

@@ -131,7 +131,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descCalls, descLegs, descRooms, descRTP, descTrunk, descUp, descClass} {
 		ch <- d
 	}
-	for _, d := range descAgents {
+	for _, d := range append(descQueues, descAgents...) {
 		ch <- d
 	}
 	for _, l := range legMeans {
@@ -144,6 +144,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.collectCalls(ch)
 	m.collectTrunks(ch)
 	m.collectAgents(ch)
+	m.collectQueues(ch)
 	rooms := m.exchange.Rooms()
 	kinds := map[string]int{"phone": 0, "browser": 0, "whip": 0, "whep": 0, "agent": 0}
 	for _, r := range rooms {

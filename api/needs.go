@@ -27,6 +27,11 @@ type Exchange interface {
 	Subscribe(after string) Subscription
 	SendAgent(ctx context.Context, spec bridge.AgentSpec) (bridge.ParticipantRecord, error)
 	RemoveAgent(room, participant string) error
+	QueueCalls(queue string) ([]bridge.QueuedCall, error)
+	AcceptQueued(queue, callID, identity, name string) (bridge.QueuedCall, error)
+	DeclineQueued(queue, callID, identity string) error
+	WatchQueue(queue, identity string, available bool) (QueueWatch, error)
+	Queues() []bridge.QueueRecord
 }
 
 // LiveCall is one call that has not ended; *bridge.Call is one.
@@ -49,6 +54,12 @@ type Subscription struct {
 	Backlog  []bridge.Event
 	Complete bool
 	Close    func()
+}
+
+// QueueWatch is somebody who looks at a queue; see [bridge.QueueWatch].
+type QueueWatch struct {
+	Changed <-chan struct{}
+	Close   func()
 }
 
 // Bridge makes an [Exchange] of the real one.
@@ -83,6 +94,14 @@ func (x exchange) RoomQuality(name string) ([]bridge.ParticipantQuality, bool) {
 func (x exchange) Subscribe(after string) Subscription {
 	s := x.Exchange.Subscribe(after)
 	return Subscription{Events: s.Events, Backlog: s.Backlog, Complete: s.Complete, Close: s.Close}
+}
+
+func (x exchange) WatchQueue(queue, identity string, available bool) (QueueWatch, error) {
+	w, err := x.Exchange.WatchQueue(queue, identity, available)
+	if err != nil {
+		return QueueWatch{}, err
+	}
+	return QueueWatch{Changed: w.Changed, Close: w.Close}, nil
 }
 
 // Store is everything that is asked of the database.

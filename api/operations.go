@@ -83,6 +83,7 @@ func (s *Server) operations(mux *http.ServeMux) huma.API {
 	s.callOperations(a)
 	s.actionOperations(a)
 	s.roomOperations(a)
+	s.queueOperations(a)
 	s.roomAgentOperations(a)
 	s.qualityOperations(a)
 	s.transcriptOperations(a)

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -108,11 +106,9 @@ func (s *Server) createToken(ctx context.Context, in *tokenInput) (*one[tokenAns
 		Room: in.Room, Identity: b.Identity, Name: cmp.Or(b.Name, b.Identity), Role: bridge.Role(b.Role),
 		Person: b.Person, CallID: b.CallID,
 	}
-	token, expires, err := s.tokens.Mint(claims, time.Duration(b.TTL)*time.Second, time.Now())
+	token, err := s.tokenFor(ctx, claims, time.Duration(b.TTL)*time.Second)
 	if err != nil {
-		return nil, s.fromBridge(ctx, err)
+		return nil, err
 	}
-	base := strings.TrimSuffix(cmp.Or(s.publicURL, callerOf(ctx).base), "/")
-	link := base + "/rooms/" + url.PathEscape(in.Room) + "#" + token
-	return &one[tokenAnswer]{Body: tokenAnswer{Token: token, ExpiresAt: expires.UTC(), URL: link}}, nil
+	return &one[tokenAnswer]{Body: token}, nil
 }

@@ -175,7 +175,7 @@ type outlook struct {
 func (s *queues) join(spec queueSpec) (*queued, error) {
 	plan, ok := s.x.plan().QueueNamed(spec.queue)
 	if !ok {
-		return nil, refuse(NotFound, "queue", "there is no queue %q in the dial plan", spec.queue)
+		return nil, refuse(NotFound, "", "there is no queue %q in the dial plan", spec.queue)
 	}
 	if spec.since.IsZero() {
 		spec.since = time.Now()

@@ -42,7 +42,7 @@ func (o *queued) record() QueuedCall {
 // knows is an error unless the plan has the queue.
 func (s *queues) knows(name string) error {
 	if _, ok := s.x.plan().QueueNamed(name); !ok {
-		return refuse(NotFound, "queue", "there is no queue %q in the dial plan", name)
+		return refuse(NotFound, "", "there is no queue %q in the dial plan", name)
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (q *queue) choose(callID, identity string) (*queued, error) {
 	if callID == "" {
 		return nil, refuse(NotFound, "", "nobody waits in queue %s", q.name)
 	}
-	return nil, refuse(NotFound, "id", "call %s does not wait in queue %s", callID, q.name)
+	return nil, refuse(NotFound, "", "call %s does not wait in queue %s", callID, q.name)
 }
 
 // DeclineQueued notes that somebody in a browser does not take a call. It waits on
