@@ -66,6 +66,7 @@ type life struct {
 	direct    map[string]bool // calls that the API has placed
 	paired    map[string]bool // calls that were connected with another one
 	crowded   map[string]bool // rooms in which were more than two
+	targets   []string        // what is called
 }
 
 func newLife(t *testing.T, seed uint64) *life {
@@ -74,7 +75,7 @@ func newLife(t *testing.T, seed uint64) *life {
 		Plan: planOf(t, ordersPlan), Trusts: TrustedBy(), Dialer: h, MediaTimeout: -1,
 		Recorded: func(c CDR) { h.mu.Lock(); defer h.mu.Unlock(); h.cdrs = append(h.cdrs, c) },
 	}
-	o := &life{house: h, Rand: rand.New(rand.NewPCG(seed, 7)), t: t, direct: map[string]bool{}, paired: map[string]bool{}, crowded: map[string]bool{}}
+	o := &life{targets: []string{"pair", "pair", "ready", "locked", "never", "lobby", "desk", "911", "no such room"}, house: h, Rand: rand.New(rand.NewPCG(seed, 7)), t: t, direct: map[string]bool{}, paired: map[string]bool{}, crowded: map[string]bool{}}
 	h.Emitted = func(e Event) {
 		if e.Type == "call.created" {
 			h.mu.Lock()
@@ -183,7 +184,7 @@ func (o *life) calm() {
 
 // arrive is an INVITE.
 func (o *life) arrive() {
-	to, _ := pick(o, []string{"pair", "pair", "ready", "locked", "never", "lobby", "desk", "911", "no such room"})
+	to, _ := pick(o, o.targets)
 	source, _ := pick(o, []Invite{{Source: desk}, {Source: carrier}, {Source: loopback}})
 	inv := Invite{Source: source.Source, From: "+12025550100", To: to, Ticket: &Ticket{}}
 	defer inv.Ticket.Drop()
