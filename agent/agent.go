@@ -12,7 +12,9 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
+	"net/http"
 	"sync"
 
 	"github.com/roomline/roomline/bridge"
@@ -25,6 +27,10 @@ type House struct {
 	Exchange *bridge.Exchange
 	Plan     func() *dialplan.Plan // the dial plan in force
 	Log      *slog.Logger          // nil: nothing is logged
+	TLS      *tls.Config           // of connections with agents; nil: the system's certificates
+
+	dialing sync.Once
+	http    *http.Client
 
 	// open opens a leg to a worker; nil: openLeg. Tests put their own here.
 	open opener

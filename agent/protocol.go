@@ -3,19 +3,22 @@ package agent
 import (
 	"net/http"
 
+	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media/rtp"
 )
 
 // protocol speaks one wire format with one agent on one connection. One file of
-// at most 150 lines makes a new one. The leg calls begin first; read is called by
-// the connection's reader, everything else by its writer, never two at once: the
-// leg's mutex is held. What a protocol wants done it asks of the leg (send, say,
-// mark, clear, hangup, transfer, transcribe …).
+// at most 150 lines makes a new one. Its methods are never called two at once
+// (the leg's mutex is held), never on a goroutine of packets or the beat, and do
+// not wait: what they send goes through [leg.send], which queues it. What is to
+// be done they ask of the leg, see asked.go. An error that any of them returns
+// ends the leg: it is FaultGarbage, unless it is a *fault of its own.
 type protocol interface {
 	// handshake adds to what the WebSocket handshake says; url is the worker's.
 	handshake(url string, header http.Header) (subprotocols []string, err error)
-	// begin sends the first messages. The agent is ready when the protocol calls
-	// leg.ready, here or at a later message.
+	// begin is called when the connection is up. The agent gets its seat when the
+	// protocol calls leg.ready, here or at a later message; until then nothing is
+	// heard, and it cannot speak.
 	begin() error
 	// hear takes 20 ms for the agent, 160 bytes of µ-law that are valid during the
 	// call; n counts frames from 0 without gaps.
@@ -24,9 +27,17 @@ type protocol interface {
 	key(k rtp.Digit) error
 	// played takes a mark whose place has been played out, or was cleared.
 	played(mark string) error
-	// read takes one message. An error is the agent's fault: FaultGarbage, unless
-	// it is a *fault of its own.
+	// read takes one message, valid during the call.
 	read(text bool, message []byte) error
 	// end sends what the protocol says at the end, if it says anything.
 	end(reason string) error
+}
+
+// newProtocol makes what an agent is spoken to in.
+func newProtocol(l *leg) (protocol, error) {
+	switch l.agent.Protocol {
+	case "", dialplan.TwilioMediaStreams:
+		return &twilio{leg: l}, nil
+	}
+	return nil, &fault{kind: faultInternal, reason: "the protocol " + l.agent.Protocol + " is not available yet"}
 }

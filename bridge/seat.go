@@ -24,6 +24,9 @@ func (p *Participant) SetHeardBy(whom string) error {
 // SetAway says that the participant's network is lost, or back.
 func (p *Participant) SetAway(on bool) { p.set(func() { p.away = on }) }
 
+// Withhold makes the participant deaf and dumb, or lets it take part.
+func (p *Participant) Withhold(on bool) { p.hold(on) }
+
 // hold makes the participant deaf and dumb while its call is on hold.
 func (p *Participant) hold(on bool) { p.set(func() { p.seat.held = on }) }
 

@@ -37,6 +37,7 @@ type Speaker struct {
 	played  int64
 	talking bool
 	closed  bool
+	held    bool
 
 	packet media.Packet // the beat's
 	begun  time.Time    // of the stream's timestamps
@@ -126,6 +127,13 @@ func (v *Speaker) Waiting() time.Duration {
 	return time.Duration(len(v.queue)-v.head) * time.Second / media.NarrowbandHz
 }
 
+// Hold keeps everything back until it is released: sound and marks wait.
+func (v *Speaker) Hold(on bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.held = on
+}
+
 // Source returns the track that it publishes.
 func (v *Speaker) Source() *Source { return v.source }
 
@@ -151,12 +159,15 @@ func (v *Speaker) tell(marks []mark) {
 func (v *Speaker) tick(now time.Time) {
 	v.mu.Lock()
 	due := 0
-	for due < len(v.marks) && v.marks[due].at <= v.played {
+	for due < len(v.marks) && !v.held && v.marks[due].at <= v.played {
 		due++
 	}
 	marks := v.marks[:due:due]
 	v.marks = v.marks[due:]
 	n := min(media.FrameSamples, len(v.queue)-v.head)
+	if v.held {
+		n = 0
+	}
 	began, rested := n > 0 && !v.talking, n == 0 && v.talking
 	v.talking = n > 0
 	if n > 0 {

@@ -39,6 +39,21 @@ func (a Agent) Workers() []string {
 	return a.URLs
 }
 
+// Told returns the parameters for one call: {{call.id}}, {{call.to}}, {{call.from}}
+// and {{call.attributes.NAME}} are filled from vars, as header templates are. What
+// else stands between braces stays as it is.
+func (a Agent) Told(vars map[string]string) map[string]string {
+	told := make(map[string]string, len(a.Parameters))
+	for name, template := range a.Parameters {
+		value, err := expand(template, vars, func(v string) (string, error) { return v, nil })
+		if err != nil {
+			value = template
+		}
+		told[name] = value
+	}
+	return told
+}
+
 // AgentNamed finds an agent.
 func (p *Plan) AgentNamed(name string) (Agent, bool) {
 	for _, a := range p.Agents {
