@@ -188,6 +188,12 @@ func TestRepeatingAndSeeds(t *testing.T) {
 	if len(r.Outcomes) != 6 || r.Outcomes[0].Name != "a #1" || r.Outcomes[5].Name != "b #3" || r.Suites[0].Figures.Calls != 6 {
 		t.Errorf("%d outcomes, %+v", len(r.Outcomes), r.Suites[0].Figures)
 	}
+	if r, err := Run(t.Context(), []*Suite{s}, Options{To: to, Only: []string{"b"}}); err != nil || len(r.Outcomes) != 1 || r.Outcomes[0].Name != "b" {
+		t.Errorf("only b: %+v, %v", r, err)
+	}
+	if _, err := Run(t.Context(), []*Suite{s}, Options{To: to, Only: []string{"c"}}); err == nil {
+		t.Error("there is no c")
+	}
 	if o := (&Options{Seed: 7}).order(20); o[0] == 0 && o[1] == 1 && o[2] == 2 {
 		t.Errorf("not by chance: %v", o)
 	}

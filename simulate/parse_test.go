@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -121,4 +122,29 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("an error without words")
 		}
 	})
+}
+
+// The format is a contract: what the documentation and the example show is read.
+func TestTheDocumentedSuiteAndTheExamplesAreGood(t *testing.T) {
+	doc, err := os.ReadFile("../docs/simulate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "```yaml\n")
+	text, _, _ := strings.Cut(rest, "```")
+	if s, err := Parse([]byte(text), "docs", noEnv); err != nil || len(s.Scenarios[0].Steps) != 8 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, name := range FigureNames() {
+		if base, _, _ := strings.Cut(name, "_p9"); !strings.Contains(string(doc), "`"+base) && !strings.HasPrefix(name, "latency") {
+			t.Errorf("docs/simulate.md does not tell of %s", name)
+		}
+	}
+	example, err := os.ReadFile("../examples/ivr/suite.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Parse(example, "suite.yaml", noEnv); err != nil || len(s.Scenarios) < 10 {
+		t.Errorf("%v", err)
+	}
 }

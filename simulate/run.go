@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,15 +18,16 @@ import (
 
 // Options are how suites are run.
 type Options struct {
-	To, From           string // in place of what the suites say, if not empty
-	Username, Password string // for digest authentication
-	Listen             string // IP:port for SIP; empty: 127.0.0.1:0
-	SRTP               string // off (or empty), optional or required
-	Parallel           int    // calls at once, at least 1
-	Repeat             int    // how often each scenario is played, at least 1
-	Seed               uint64 // orders scenarios by chance, and chooses waits; 0: the order of the file
-	Record             string // folder for the recordings of all calls; empty: none
-	Failures           string // folder for the recordings of calls that failed, if Record is empty; empty: none
+	To, From           string   // in place of what the suites say, if not empty
+	Username, Password string   // for digest authentication
+	Listen             string   // IP:port for SIP; empty: 127.0.0.1:0
+	SRTP               string   // off (or empty), optional or required
+	Parallel           int      // calls at once, at least 1
+	Only               []string // scenarios with one of these in their names; empty: all
+	Repeat             int      // how often each scenario is played, at least 1
+	Seed               uint64   // orders scenarios by chance, and chooses waits; 0: the order of the file
+	Record             string   // folder for the recordings of all calls; empty: none
+	Failures           string   // folder for the recordings of calls that failed, if Record is empty; empty: none
 	Tools              Tools
 	Log                *slog.Logger // nil: silent
 
@@ -138,6 +141,9 @@ func (o *Options) plan(ctx context.Context, suites []*Suite) (*works, error) {
 		all.props = append(all.props, p)
 		for i := range s.Scenarios {
 			c := s.Scenarios[i]
+			if !o.wanted(c.Name) {
+				continue
+			}
 			if o.To != "" {
 				c.To = o.To
 			}
@@ -152,7 +158,14 @@ func (o *Options) plan(ctx context.Context, suites []*Suite) (*works, error) {
 			}
 		}
 	}
+	if len(all.list) == 0 {
+		return all, fmt.Errorf("no scenario has %s in its name", strings.Join(o.Only, " or "))
+	}
 	return all, nil
+}
+
+func (o *Options) wanted(name string) bool {
+	return len(o.Only) == 0 || slices.ContainsFunc(o.Only, func(part string) bool { return strings.Contains(name, part) })
 }
 
 func (o *Options) work(s *Suite, c *Scenario, p *props, n int) *work {

@@ -28,6 +28,7 @@ type simulateCommand struct {
 	Report   string        `type:"path" help:"Write a report with drawn timelines to this file, .html or .md." placeholder:"FILE"`
 	Record   string        `type:"path" help:"Keep the recordings of all calls in this folder: the caller left, the agent right." placeholder:"FOLDER"`
 	Failures string        `type:"path" help:"Without --record, keep the recordings of calls that failed in this folder." default:"simulate-failures" placeholder:"FOLDER"`
+	Only     []string      `help:"Play the scenarios that have this in their names." sep:"none" placeholder:"TEXT"`
 	Parallel int           `help:"How many calls to place at once." default:"1"`
 	Repeat   int           `help:"How often to play each scenario." default:"1"`
 	Seed     uint64        `help:"Play in an order by chance, and wait by chance, alike for the same number; 0: the order of the files."`
@@ -126,7 +127,7 @@ func (c *simulateCommand) options(log *slog.Logger, out io.Writer) simulate.Opti
 	}
 	return simulate.Options{
 		To: c.To, From: c.From, Username: c.Username, Password: c.Password, Listen: c.Listen, SRTP: c.SRTP,
-		Parallel: c.Parallel, Repeat: c.Repeat, Seed: c.Seed, Record: c.Record, Failures: c.Failures,
+		Parallel: c.Parallel, Only: c.Only, Repeat: c.Repeat, Seed: c.Seed, Record: c.Record, Failures: c.Failures,
 		Tools: speechTools(), Log: log,
 		Began: func(_ *simulate.Suite, name string) { tell("call  %s", name) },
 		Ended: func(o *simulate.Outcome) {
