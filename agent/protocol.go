@@ -38,6 +38,8 @@ func newProtocol(l *leg) (protocol, error) {
 	switch l.agent.Protocol {
 	case "", dialplan.TwilioMediaStreams:
 		return &twilio{leg: l}, nil
+	case dialplan.OpenAIRealtime:
+		return newOpenAI(l)
 	}
 	return nil, &fault{kind: faultInternal, reason: "the protocol " + l.agent.Protocol + " is not available yet"}
 }
