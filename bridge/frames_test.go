@@ -129,7 +129,7 @@ func TestAnAgentGetsFramesOnTime(t *testing.T) {
 						wg.Wait()
 					}
 					v.say(2 * time.Second)
-					late := 75*time.Millisecond + time.Duration(c.ms)*time.Millisecond
+					late := mostPatience + time.Duration(c.ms)*time.Millisecond
 					g.punctual(late)
 					if db := toneDB(soundOf(t, g.sound[len(g.sound)-4800:]), 440); db < voiceDB-2 {
 						t.Errorf("in the end the caller is heard at %.1f dB", db)
