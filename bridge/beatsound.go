@@ -8,7 +8,7 @@ import (
 
 // beatSound is a source's 20 ms for the mixed road. It is the beat's alone.
 type beatSound struct {
-	number  uint64
+	next    uint64 // the beat after the one that frame is of
 	frame   [2 * media.FrameSamples]int16
 	sound   sound
 	convert converter
@@ -18,8 +18,8 @@ type beatSound struct {
 // same for every sink within one beat.
 func (s *Source) beatFrame(now time.Time, beat uint64, rateHz int) []int16 {
 	b := s.beat.get()
-	if b.number != beat {
-		b.number = beat
+	if b.next != beat+1 {
+		b.next = beat + 1
 		s.mu.Lock()
 		frame := b.frame[:media.FrameSamples*s.playout.times]
 		s.playout.start()

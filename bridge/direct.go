@@ -41,9 +41,13 @@ func (k *Sink) road(s *Source, now time.Time) road {
 	return roadDirect
 }
 
-// begins reports whether s may be heard as it is after what was sent last: G.722
-// towards G.722 after a pause, lest it never pass untouched. k.mu is held.
+// begins reports whether s may be heard as it is after what was sent last: a voice
+// that begins on a quiet line, and G.722 towards G.722 after a pause, lest it never
+// pass untouched. k.mu is held.
 func (k *Sink) begins(s *Source) bool {
+	if s.speaker != nil && (k.hushed || !k.num.begun) && !k.joining.Load() {
+		return true
+	}
 	return k.form.Load().codec == media.G722 && s.Codec() == media.G722 && k.step.with(s)
 }
 

@@ -183,6 +183,7 @@ func (p *Participant) publish(t TrackSpec, v *Speaker) (*Source, error) {
 	s := newSource(p, t)
 	if v != nil {
 		s.speaker, v.source = v, s
+		s.playout.steady = true
 	}
 	var err error
 	p.x.change(func(c *change) {

@@ -30,6 +30,7 @@ type playout struct {
 	read   int64
 	write  int64
 	open   bool // somebody mixes this source
+	steady bool // the beat that takes the sound has put it in just before: there is no jitter
 
 	conceal transcode.Concealer // at write
 	made    int                 // ticks made up since the last sound, not counted yet
@@ -85,7 +86,7 @@ func (p *playout) put(d *sound, now time.Time) {
 		}
 	}
 	most := playoutMost * int64(p.times)
-	if pos < p.write || pos > p.write+most { // too late, or another timeline
+	if p.steady || pos < p.write || pos > p.write+most { // too late, or another timeline
 		p.offset += p.write - pos
 		pos = p.write
 	}

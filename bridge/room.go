@@ -200,7 +200,7 @@ func (r *Room) tick(now time.Time, beat uint64) {
 	st := r.stage.Load()
 	for _, s := range st.sources {
 		if s.speaker != nil {
-			s.speaker.tick(now)
+			s.speaker.tick(now, beat)
 		}
 		if s.behind.Load() {
 			s.flush(now)

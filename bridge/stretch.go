@@ -94,6 +94,9 @@ func (s *stretch) wants(read int64) int {
 func (p *playout) adapt(now int64, frame int) {
 	s := &p.stretch
 	s.tick(now)
+	if p.steady {
+		return
+	}
 	if s.rest > 0 {
 		s.rest--
 		return
