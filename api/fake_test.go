@@ -117,6 +117,18 @@ func (x *fakeExchange) SendAgent(_ context.Context, spec bridge.AgentSpec) (brid
 	return bridge.ParticipantRecord{ID: "p_1", Identity: spec.Agent, Kind: bridge.KindAgent}, x.err
 }
 
+func (x *fakeExchange) ChangeSeat(room, id string, c bridge.SeatChange) (bridge.ParticipantRecord, error) {
+	if id != "p_1" {
+		return bridge.ParticipantRecord{}, &bridge.Error{Code: bridge.NotFound, Message: "nobody has that id"}
+	}
+	rec := bridge.ParticipantRecord{ID: id, HeardBy: "all"}
+	if c.HeardBy != nil {
+		rec.HeardBy = *c.HeardBy
+	}
+	rec.Muted = c.Muted != nil && *c.Muted
+	return rec, nil
+}
+
 func (x *fakeExchange) RemoveAgent(room, participant string) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -32,6 +32,7 @@ type Exchange interface {
 	DeclineQueued(queue, callID, identity string) error
 	WatchQueue(queue, identity string, available bool) (QueueWatch, error)
 	Queues() []bridge.QueueRecord
+	ChangeSeat(room, participant string, c bridge.SeatChange) (bridge.ParticipantRecord, error)
 }
 
 // LiveCall is one call that has not ended; *bridge.Call is one.

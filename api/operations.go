@@ -84,6 +84,7 @@ func (s *Server) operations(mux *http.ServeMux) huma.API {
 	s.actionOperations(a)
 	s.roomOperations(a)
 	s.queueOperations(a)
+	s.participantOperations(a)
 	s.roomAgentOperations(a)
 	s.qualityOperations(a)
 	s.transcriptOperations(a)

@@ -47,7 +47,7 @@ func talk(t *testing.T, ears map[string]*talker) (heard map[string][]string) {
 	before := map[string]int{}
 	for name, e := range ears {
 		before[name] = len(e.wire.all())
-		all.Go(func() { e.voice.say(time.Second) })
+		all.Go(func() { e.voice.say(600 * time.Millisecond) })
 	}
 	all.Wait()
 	heard = map[string][]string{}
@@ -93,7 +93,7 @@ func TestSupervisorsAndCoPilotsByTone(t *testing.T) {
 				t.Fatal(err)
 			}
 			all[c.who] = c.by
-			time.Sleep(3 * time.Second) // a road with one source goes direct
+			time.Sleep(200 * time.Millisecond)
 			heard := talk(t, ears)
 			for name, e := range ears {
 				if !slices.Equal(heard[name], all[name]) {

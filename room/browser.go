@@ -28,6 +28,7 @@ type browser struct {
 	events   chan bridge.Event
 	kicks    chan string // leave, for this reason
 	ended    chan struct{}
+	offers   chan bridge.Offer
 	outcomes chan error // of what was started on a client's behalf
 
 	// ---- owned by the goroutine ----
@@ -39,7 +40,8 @@ type browser struct {
 	wantOffer bool
 	wantICE   bool // the next offer restarts ICE
 	isAway    bool
-	wasUp     bool // media was connected once
+	offer     *bridge.Offer // that may be answered
+	wasUp     bool          // media was connected once
 	state     webrtc.State
 	stateAt   time.Time // of the last change of state
 	askedICE  time.Time
@@ -59,9 +61,13 @@ func (s *Server) join(w *wire, room string, c Claims) (*browser, error) {
 	b := &browser{
 		secret: newSecret(), inbox: make(chan delivery), wires: make(chan *wire), lost: make(chan *wire),
 		events: make(chan bridge.Event, 128), kicks: make(chan string, 1), ended: make(chan struct{}),
+		offers:   make(chan bridge.Offer, 16),
 		outcomes: make(chan error, 16), forwards: make(map[*bridge.Source]*forward), wire: w,
 	}
 	b.init(s, room, c)
+	if c.Role != bridge.RoleGuest && c.Role != bridge.RoleCaller {
+		b.takesCalls = b.take
+	}
 	if err := b.open(bridge.KindBrowser, webrtc.PeerConfig{OnData: b.dataArrived}); err != nil {
 		return nil, err
 	}
@@ -142,6 +148,14 @@ func (b *browser) kick(reason string) {
 	select {
 	case b.kicks <- reason:
 	default:
+	}
+}
+
+// take hands over a call that is offered. It never blocks.
+func (b *browser) take(o bridge.Offer) {
+	select {
+	case b.offers <- o:
+	default: // a browser that is this slow takes no call
 	}
 }
 

@@ -27,6 +27,10 @@ func (b *browser) handle(d delivery) (left bool) {
 		err = b.hangUp(d.message)
 	case "dtmf":
 		err = b.sendDigits(d.message)
+	case "accept", "decline", "brief":
+		err = b.answerOffer(d.message)
+	case "heard_by":
+		_, err = b.srv.cfg.Exchange.ChangeSeat(b.watched.Name(), b.seat.ID(), bridge.SeatChange{HeardBy: &d.HeardBy})
 	case "leave":
 		return true
 	default:
@@ -98,8 +102,7 @@ func (b *browser) remove(p bridge.ParticipantRecord) error {
 	return &bridge.Error{Code: bridge.Conflict, Field: "participant", Message: "that participant cannot be hung up from here"}
 }
 
-// sendDigits plays keys to a phone in this room. Waiting for them is done
-// apart, so that the browser goes on meanwhile.
+// sendDigits plays keys to a phone in this room.
 func (b *browser) sendDigits(m message) error {
 	if !b.maySendDigits() {
 		return forbidden("a %s may not send digits", b.claims.Role)
@@ -108,10 +111,16 @@ func (b *browser) sendDigits(m message) error {
 	if !ok || c.Record().Room != b.watched.Name() {
 		return &bridge.Error{Code: bridge.NotFound, Field: "call_id", Message: "no call in this room has that id"}
 	}
+	return b.during(func(ctx context.Context) error { return c.SendDigits(ctx, m.Digits) })
+}
+
+// during does what may take a while, apart from the browser's goroutine; how it
+// ends is told to the client if it went wrong.
+func (b *browser) during(do func(context.Context) error) error {
 	started := b.srv.start(b.log, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		if err := c.SendDigits(ctx, m.Digits); err != nil {
+		if err := do(ctx); err != nil {
 			select {
 			case b.outcomes <- err:
 			case <-b.quit:

@@ -20,6 +20,8 @@ type leg struct {
 	seat   *bridge.Participant
 	peer   *webrtc.Peer
 
+	takesCalls func(bridge.Offer) // nil: no call is offered to it
+
 	changed chan struct{} // members or tracks changed, or the transport's state; one is enough
 	quit    chan struct{} // closed when the leg ends: callbacks must not wait for it
 
@@ -40,7 +42,7 @@ func (l *leg) init(srv *Server, room string, c Claims) {
 
 // open takes the seat and makes the peer; the seat is given back on failure.
 func (l *leg) open(kind string, cfg webrtc.PeerConfig) error {
-	seat, err := l.srv.seat(l.room, l.claims, kind, l.wake)
+	seat, err := l.srv.seat(l.room, l.claims, kind, l.wake, l.takesCalls)
 	if err != nil {
 		return err
 	}

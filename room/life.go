@@ -37,6 +37,8 @@ func (b *browser) run() {
 			b.lookAgain()
 		case e := <-b.events:
 			b.tell(e)
+		case o := <-b.offers:
+			b.offered(o)
 		case err := <-b.outcomes:
 			b.answer(errorOf(err))
 		case <-refresh.C:
@@ -98,6 +100,7 @@ func (b *browser) welcome() {
 		Grants: grantsMessage{
 			Speak: true, Camera: role.SendsVideo(), Watch: role.SeesVideo(),
 			HangUp: b.mayHangUp(), Digits: b.maySendDigits(),
+			Whisper: role == bridge.RoleSupervisor,
 		},
 	})
 }
@@ -131,6 +134,9 @@ func (b *browser) resumed(w *wire) {
 	b.stateAt = time.Now() // the media gets its time anew
 	b.welcome()
 	b.sendHistory()
+	if b.offer != nil {
+		b.answer(offeredMessage{"offered", *b.offer})
+	}
 	if lost(b.peer.State()) {
 		b.wantICE = true
 	}

@@ -32,6 +32,7 @@ type message struct {
 	CallID      string          `json:"call_id"`
 	Digits      string          `json:"digits"`
 	Event       *clientEvent    `json:"event"`
+	HeardBy     string          `json:"heard_by"`
 
 	candidate webrtc.Candidate // parsed from Candidate
 }
@@ -92,10 +93,14 @@ func (m *message) check() error {
 		return needed("participant", m.Participant)
 	case "dtmf":
 		return m.checkDigits()
+	case "accept", "decline", "brief":
+		return needed("call_id", m.CallID)
+	case "heard_by":
+		return needed("heard_by", m.HeardBy)
 	case "":
 		return invalid("type", "a message needs a type")
 	}
-	return invalid("type", "type %.32q is unknown: expected join, answer, candidate, mute, resume, event, hangup, dtmf or leave", m.Type)
+	return invalid("type", "type %.32q is unknown: expected join, answer, candidate, mute, resume, event, hangup, dtmf, accept, decline, brief, heard_by or leave", m.Type)
 }
 
 func needed(field, value string) error {
@@ -170,6 +175,8 @@ type (
 		Watch  bool `json:"watch"`
 		HangUp bool `json:"hang_up"`
 		Digits bool `json:"digits"`
+		// Whisper says that they may choose who hears them.
+		Whisper bool `json:"whisper"`
 	}
 	offerMessage struct {
 		Type string `json:"type"`
@@ -185,6 +192,11 @@ type (
 	eventMessage struct {
 		Type  string       `json:"type"`
 		Event bridge.Event `json:"event"`
+	}
+	// offeredMessage is a call that this participant may take over, or how that went.
+	offeredMessage struct {
+		Type string       `json:"type"`
+		Call bridge.Offer `json:"call"`
 	}
 	errorMessage struct {
 		Type    string `json:"type"`

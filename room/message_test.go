@@ -32,6 +32,8 @@ var hostile = map[string]struct{ text, want string }{
 	"dtmf whose":         {`{"type":"dtmf","digits":"1"}`, "call_id must not be empty"},
 	"dtmf what":          {`{"type":"dtmf","call_id":"c","digits":"1x"}`, "digits must be"},
 	"dtmf long":          {`{"type":"dtmf","call_id":"c","digits":"` + strings.Repeat("1", 65) + `"}`, "digits must be"},
+	"accept what":        {`{"type":"accept"}`, "call_id must not be empty"},
+	"heard by whom":      {`{"type":"heard_by"}`, "heard_by must not be empty"},
 	"deep":               {strings.Repeat(`{"type":`, 5000), ""},
 }
 

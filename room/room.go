@@ -154,14 +154,14 @@ func roomName(r *http.Request) (string, *Denial) {
 }
 
 // seat joins the room that a token is for.
-func (s *Server) seat(room string, c Claims, kind string, changed func()) (*bridge.Participant, error) {
+func (s *Server) seat(room string, c Claims, kind string, changed func(), offered func(bridge.Offer)) (*bridge.Participant, error) {
 	r, err := s.cfg.Exchange.OpenRoom(room)
 	if err != nil {
 		return nil, err
 	}
 	return r.Join(bridge.JoinSpec{
 		Identity: c.Identity, Name: c.Name, Kind: kind, Role: c.Role, Person: c.Person, CallID: c.CallID,
-		HeardBy: c.Grants.HeardBy, Changed: changed,
+		HeardBy: c.Grants.HeardBy, Changed: changed, Offered: offered,
 	})
 }
 

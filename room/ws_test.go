@@ -69,9 +69,9 @@ func TestTwoBrowsersGetEachOthersTracksApart(t *testing.T) {
 func TestJoinedSaysWhoIAm(t *testing.T) {
 	h := build(t, Timeouts{})
 	for role, want := range map[bridge.Role]map[string]any{
-		bridge.RoleDispatcher: {"speak": true, "camera": true, "watch": true, "hang_up": true, "digits": true},
-		bridge.RoleGuest:      {"speak": true, "camera": true, "watch": true, "hang_up": false, "digits": false},
-		bridge.RoleCaller:     {"speak": true, "camera": true, "watch": false, "hang_up": false, "digits": false},
+		bridge.RoleDispatcher: {"speak": true, "camera": true, "watch": true, "hang_up": true, "digits": true, "whisper": false},
+		bridge.RoleGuest:      {"speak": true, "camera": true, "watch": true, "hang_up": false, "digits": false, "whisper": false},
+		bridge.RoleCaller:     {"speak": true, "camera": true, "watch": false, "hang_up": false, "digits": false, "whisper": false},
 	} {
 		c := guest("ann")
 		c.Role = role
