@@ -8,7 +8,7 @@ import (
 
 const (
 	// arrives is how long a browser that has accepted may take to come into the room.
-	arrives = 15 * time.Second
+	arrives = 20 * time.Second
 	// staysFor is how long who has accepted must stay to have taken the call: one who
 	// vanishes sooner leaves it to the next.
 	staysFor = 3 * time.Second

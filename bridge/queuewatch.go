@@ -64,7 +64,7 @@ func (x *Exchange) QueueCalls(name string) ([]QueuedCall, error) {
 }
 
 // AcceptQueued accepts a call of a queue on behalf of somebody in a browser, who
-// is then to come into its room within 15 s: else, or when they vanish at once, it
+// is then to come into its room within 20 s: else, or when they vanish at once, it
 // waits again. callID empty means the call whose turn it is. Exactly one accept
 // wins: an error is of code Conflict when somebody else was faster, and NotFound
 // when no such call waits. The same identity may ask again.

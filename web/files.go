@@ -37,7 +37,7 @@ type site struct {
 	version             string // of all assets together
 	assets              map[string]*file
 	front, room, trunks *file
-	missing             *file
+	queue, missing      *file
 }
 
 // file is one thing to serve, as it is and compressed.
@@ -62,7 +62,8 @@ func load() *site {
 		must(err)
 		return newFile(name, bytes.ReplaceAll(body, []byte("{{assets}}"), []byte("/assets/"+s.version)))
 	}
-	s.front, s.room, s.trunks, s.missing = page("front.html"), page("room.html"), page("trunks.html"), page("missing.html")
+	s.front, s.room, s.trunks = page("front.html"), page("room.html"), page("trunks.html")
+	s.queue, s.missing = page("queue.html"), page("missing.html")
 	return s
 }
 

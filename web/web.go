@@ -1,5 +1,5 @@
 // Package web owns the pages that people see: the front page, the room page,
-// the page of trunks and calls, and the page for what is not there, with their scripts, styles and icons,
+// the page of trunks and calls, the page of a queue, and the page for what is not there, with their scripts, styles and icons,
 // all embedded in the binary. The pages are clients of the HTTP API and of the
 // room's WebSocket; the package itself knows neither calls nor rooms, imports
 // no other folder of the house, and starts no goroutines.
@@ -17,11 +17,15 @@ var roomName = regexp.MustCompile(`^[A-Za-z0-9._+-]{1,64}$`)
 // callPath names a call, as the API does.
 var callPath = regexp.MustCompile(`^/calls/[A-Za-z0-9_-]{1,64}$`)
 
+// queuePath names a queue, as the dial plan does.
+var queuePath = regexp.MustCompile(`^/queues/[a-z0-9][a-z0-9-]{0,62}$`)
+
 // Handler serves
 //
 //	/                            the front page
 //	/rooms/{room}                the room page; the token stays in the fragment
 //	/trunks, /calls/{id}         the page of trunks and calls; its key stays in memory
+//	/queues/{queue}              who waits there, and who takes them; the key may be in the fragment
 //	/assets/{version}/...        scripts, styles and icons, kept for a year
 //	anything else                404, as a page
 //
@@ -52,6 +56,11 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if path == "/trunks" || callPath.MatchString(path) {
 		w.Header().Set("X-Robots-Tag", "noindex")
 		s.trunks.serve(w, r, http.StatusOK, revalidate)
+		return
+	}
+	if queuePath.MatchString(path) {
+		w.Header().Set("X-Robots-Tag", "noindex")
+		s.queue.serve(w, r, http.StatusOK, revalidate)
 		return
 	}
 	if rest, ok := strings.CutPrefix(path, "/assets/"); ok {

@@ -34,6 +34,36 @@ export async function follow(path, body, seen) {
   }
 }
 
+/** How long a stream of events may be silent: the gateway says something every 15 s. */
+const silentMs = 40_000;
+
+/**
+ * Follows server-sent events that carry nothing but their name, until the stream
+ * ends or signal says so.
+ * @param {string} path
+ * @param {AbortSignal} signal
+ * @param {(name: string) => void} happened
+ */
+export async function watch(path, signal, happened) {
+  const lost = new AbortController();
+  const silent = () => setTimeout(() => lost.abort(), silentMs);
+  let timer = silent();
+  try {
+    const answer = await send("GET", path, undefined, AbortSignal.any([signal, lost.signal]));
+    let rest = "";
+    const text = new TextDecoder();
+    for await (const chunk of /** @type {AsyncIterable<Uint8Array>} */ (/** @type {unknown} */ (answer.body))) {
+      clearTimeout(timer);
+      timer = silent();
+      const lines = (rest + text.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line.startsWith("event: ")) happened(line.slice(7));
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Saves an answer as a file.
  * @param {string} path
@@ -52,10 +82,11 @@ export async function save(path, name) {
  * @param {string} method
  * @param {string} path
  * @param {object} [body]
+ * @param {AbortSignal} [signal]
  */
-async function send(method, path, body) {
+async function send(method, path, body, signal) {
   const headers = { Authorization: `Bearer ${key}`, ...(body ? { "Content-Type": "application/json" } : {}) };
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", signal });
   if (answer.ok) return answer;
   if (answer.status === 401) throw new Error("The gateway does not know this key. Check that it was copied whole.");
   const problem = await answer.json().catch(() => ({}));

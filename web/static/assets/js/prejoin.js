@@ -68,6 +68,11 @@ export class Prejoin {
     this.#camChoice.parentElement?.toggleAttribute("hidden", !on || cameras.length < 2);
   }
 
+  /** Joins as if the button was pressed. */
+  join() {
+    this.#form.requestSubmit();
+  }
+
   close() {
     cancelAnimationFrame(this.#frame);
     this.#preview.srcObject = null;

@@ -11,7 +11,7 @@ import { Playback } from "./playback.js";
 import { Prejoin } from "./prejoin.js";
 import { Seat } from "./seat.js";
 import { Chat, Timeline } from "./talk.js";
-import { claimsOf, forgetToken, readToken, roomName } from "./token.js";
+import { claimsOf, forgetToken, isAccepted, readToken, roomName } from "./token.js";
 import { duration, nameOf, roadWords } from "./words.js";
 
 const measureEveryMs = 100;
@@ -42,7 +42,8 @@ function before() {
     new Visit(devices, name);
   });
   show("prejoin");
-  prejoin.open(!["caller", "supervisor"].includes(claims.role)).then(() => prejoin.update());
+  prejoin.open(!["caller", "supervisor"].includes(claims.role)).then(() => prejoin.update())
+    .then(() => isAccepted(room) && prejoin.join());
 }
 
 /** One stay in the room, from joining to leaving. */

@@ -51,3 +51,25 @@ export function claimsOf(token) {
     return { name: "", role: "", expiresAt: 0 };
   }
 }
+
+const accepted = "roomline.accepted";
+
+/** Notes that we have accepted the call in this room: its page joins at once. @param {string} room */
+export function acceptedRoom(room) {
+  try {
+    sessionStorage.setItem(accepted, room);
+  } catch {
+    // storage is blocked: they press Join
+  }
+}
+
+/** Whether we have accepted the call in this room just now; true once. @param {string} room */
+export function isAccepted(room) {
+  try {
+    if (sessionStorage.getItem(accepted) !== room) return false;
+    sessionStorage.removeItem(accepted);
+    return true;
+  } catch {
+    return false;
+  }
+}

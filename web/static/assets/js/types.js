@@ -123,3 +123,12 @@ export {};
  * @typedef {{name: string, registration?: string, register_error?: string, servers?: ServerState[]}} TrunkState
  * @typedef {{name: string, result: "ok" | "failed" | "skipped", words: string, hint?: string, ms: number}} TrunkStep
  */
+
+/**
+ * A call that waits in a queue, and one that we have won.
+ * @typedef {{identity?: string, kind?: string, text: string}} Said
+ * @typedef {{by?: string, reason?: string, summary?: string, data?: unknown, transcript?: Said[] | null}} HandedOver
+ * @typedef {{call: Call & {direction: string}, position: number, waited_ms: number, priority?: string, room: string,
+ *   accepted_by?: string, handover?: HandedOver, transcript?: Said[] | null}} Queued
+ * @typedef {{call_id: string, room: string, token: string, url: string}} Accepted
+ */
