@@ -37,6 +37,7 @@ type Explained struct {
 	Steps    []dialplan.Step     `json:"steps" nullable:"false" doc:"the rules looked at, in order"`
 	Notes    []string            `json:"notes,omitempty" doc:"how numbers were read"`
 	Exits    []dialplan.ExitStep `json:"exits,omitempty" doc:"the trunks by which numbers may be dialled, or why not, in the order to try them"`
+	Ladder   []dialplan.Rung     `json:"ladder,omitempty" doc:"where the call goes, one after the other, as long as nobody takes it; absent where no agent and no queue is among it"`
 	Text     string              `json:"text" doc:"all of it, to be read"`
 	At       time.Time           `json:"at"`
 }
@@ -57,7 +58,7 @@ func (s *Server) explain(_ context.Context, in *explainInput) (*one[Explained], 
 	d := e.Decision.Masked()
 	out := Explained{
 		Route: d.Route, Else: d.Else, Trunk: d.Trunk, Trunks: d.Trunks, To: d.To, From: d.From, Priority: d.Priority, Refused: d.Refused,
-		Cause: d.Cause, Reason: d.Reason, Steps: e.Steps, Notes: e.Notes, Exits: e.Exits, Text: e.String(), At: when,
+		Cause: d.Cause, Reason: d.Reason, Steps: e.Steps, Notes: e.Notes, Exits: e.Exits, Ladder: e.Ladder, Text: e.String(), At: when,
 	}
 	if out.Steps == nil {
 		out.Steps = []dialplan.Step{}

@@ -54,6 +54,9 @@ func (c *checker) agents() {
 			c.wrong(at+".rate_hz", "", "expected 8000, 16000 or 24000, with protocol websocket-l16")
 		}
 		c.chain(at+".fallback", a.Fallback)
+		if a.Fallback != nil && a.Fallback.Agent == a.Name && a.Name != "" {
+			c.wrong(at+".fallback.agent", a.Name, "an agent is no fallback of its own: one that fails is replaced anyhow")
+		}
 	}
 }
 

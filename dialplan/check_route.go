@@ -29,7 +29,16 @@ func (c *checker) routes() {
 			c.routeOut(at, r)
 		} else {
 			c.chain(at, &r.Target)
+			c.emergencyLadder(at, r)
 		}
+	}
+}
+
+// emergencyLadder: who calls in an emergency gets to people when no agent can
+// take the call.
+func (c *checker) emergencyLadder(at string, r *Route) {
+	if r.Priority == "emergency" && r.Target.Agent != "" && !reachesPeople(c.plan.Ladder(r.Target)) {
+		c.wrong(at+".else", "", "an emergency call must reach people when its agent cannot take it: add else, such as {queue: dispatch} or {room: dispatch}")
 	}
 }
 

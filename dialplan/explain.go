@@ -25,9 +25,10 @@ type ExitStep struct {
 // Explanation is a [Decision] with the way that led there.
 type Explanation struct {
 	Query    Query      `json:"-"`
-	Notes    []string   `json:"notes,omitempty"` // how numbers were read
-	Steps    []Step     `json:"steps"`           // in the order in which they were tried
-	Exits    []ExitStep `json:"exits,omitempty"` // trunks for the numbers to be dialled, in the order to try them
+	Notes    []string   `json:"notes,omitempty"`  // how numbers were read
+	Steps    []Step     `json:"steps"`            // in the order in which they were tried
+	Exits    []ExitStep `json:"exits,omitempty"`  // trunks for the numbers to be dialled, in the order to try them
+	Ladder   []Rung     `json:"ladder,omitempty"` // where the call goes as long as nobody takes it; absent where no agent and no queue is among it
 	Decision Decision   `json:"decision"`
 
 	number string // of the target that is explained now
@@ -39,12 +40,16 @@ func (p *Plan) Explain(q Query) Explanation {
 	e := Explanation{Query: q, Steps: []Step{}}
 	e.Decision, _ = p.walk(q, &e)
 	if !q.FromRoom && !e.Decision.Refused {
-		p.explainNumbers(&e)
+		rungs := p.Ladder(e.Decision.Target)
+		p.explainNumbers(&e, rungs)
+		if climbs(rungs) {
+			e.Ladder = rungs
+		}
 	}
 	return e
 }
 
-func (p *Plan) explainNumbers(e *Explanation) {
+func (p *Plan) explainNumbers(e *Explanation, rungs []Rung) {
 	d, q := e.Decision, e.Query
 	q.To, q.From = d.To, d.From
 	if t, ok := p.TrunkNamed(q.Trunk); ok {
@@ -55,17 +60,26 @@ func (p *Plan) explainNumbers(e *Explanation) {
 		vars[attributes+name] = value
 	}
 	steps := e.Steps
-	for _, t := range d.Target.Chain() {
-		if t.Number == "" {
-			continue
+	for _, r := range rungs {
+		if r.Target.Number != "" {
+			e.explainNumber(r.Target.Number, func() Decision { out, _ := p.target(r.Target, q, vars, e); return out })
 		}
-		e.number = t.Number
-		before := len(e.Exits)
-		if out, _ := p.target(t, q, vars, e); out.Refused && len(e.Exits) == before {
-			e.Exits = append(e.Exits, ExitStep{Number: t.Number, Why: out.Reason})
+		queue, _ := p.QueueNamed(r.Target.Queue)
+		for _, m := range queue.Members {
+			out := Query{FromRoom: true, Trunk: m.Trunk, To: m.Number, From: q.From, At: q.At}
+			e.explainNumber(m.Number, func() Decision { d, _ := p.walk(out, e); return d })
 		}
 	}
 	e.number, e.Steps = "", steps
+}
+
+// explainNumber keeps by which trunks a number is dialled, or why by none.
+func (e *Explanation) explainNumber(number string, dial func() Decision) {
+	e.number = number
+	before := len(e.Exits)
+	if out := dial(); out.Refused && len(e.Exits) == before {
+		e.Exits = append(e.Exits, ExitStep{Number: number, Why: out.Reason})
+	}
 }
 
 func (e *Explanation) noteTrunk(name string) {
@@ -120,6 +134,9 @@ func (e Explanation) String() string {
 	}
 	for _, exit := range e.Exits {
 		fmt.Fprintln(&s, exit)
+	}
+	for i, r := range e.Ladder {
+		fmt.Fprintf(&s, "%d. %s\n", i+1, r)
 	}
 	fmt.Fprintln(&s, "= "+e.Decision.String())
 	return s.String()
