@@ -30,6 +30,7 @@ type House struct {
 	TLS      *tls.Config           // of connections with agents; nil: the system's certificates
 
 	dialing sync.Once
+	names   names
 	http    *http.Client
 
 	// open opens a leg to a worker; nil: openLeg. Tests put their own here.
@@ -104,6 +105,6 @@ func (h *House) opener() opener {
 		return h.open
 	}
 	return func(url string, a dialplan.Agent, spec bridge.AgentSpec) bridge.AgentLeg {
-		return h.openLeg(url, a, spec, func(bridge.Fault) {})
+		return h.openLeg(url, a, spec, nil)
 	}
 }

@@ -28,6 +28,7 @@ func (l *leg) send(text bool, message []byte) error {
 // say plays sound to the room, µ-law of any length.
 func (l *leg) say(sound []byte) error {
 	if l.voice == nil || l.left {
+		l.spoken.Add(int64(len(sound)))
 		return nil
 	}
 	return flooded(l.voice.Write(sound))

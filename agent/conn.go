@@ -31,10 +31,11 @@ func (h *House) client() *http.Client {
 		if conf == nil {
 			conf = &tls.Config{}
 		}
+		// Starts are quick: names are not looked up, and TLS keys not agreed, each time anew.
 		conf.MinVersion, conf.ClientSessionCache = max(conf.MinVersion, tls.VersionTLS12), tls.NewLRUClientSessionCache(64)
 		h.http = &http.Client{
 			Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, TLSHandshakeTimeout: dialTimeout,
+				Proxy: http.ProxyFromEnvironment, DialContext: h.names.dial, TLSClientConfig: conf, TLSHandshakeTimeout: dialTimeout,
 				MaxResponseHeaderBytes: 64 << 10, DisableKeepAlives: true,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -58,6 +59,7 @@ func (l *leg) dial(ctx context.Context) (*websocket.Conn, error) {
 		l.count(0)
 		return true
 	}
+	began := time.Now()
 	conn, resp, err := websocket.Dial(ctx, l.url, &websocket.DialOptions{
 		HTTPClient: l.house.client(), HTTPHeader: header, Subprotocols: subprotocols,
 		OnPingReceived: count, OnPongReceived: func(ctx context.Context, b []byte) { count(ctx, b) },
@@ -65,6 +67,7 @@ func (l *leg) dial(ctx context.Context) (*websocket.Conn, error) {
 	if err != nil {
 		return nil, refusal(resp, err)
 	}
+	l.dialed.Store(int64(time.Since(began)))
 	conn.SetReadLimit(mostMessage)
 	return conn, nil
 }

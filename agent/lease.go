@@ -84,7 +84,7 @@ func (l *lease) Participant() *bridge.Participant {
 }
 
 // Worker implements [bridge.AgentLeg]: the address of the program, without secrets.
-func (l *lease) Worker() string { return shown(l.address()) }
+func (l *lease) Worker() string { return workerName(l.address()) }
 
 func (l *lease) address() string {
 	l.house.mu.Lock()

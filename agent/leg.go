@@ -29,7 +29,9 @@ type leg struct {
 	url    string // of the worker
 	worker string // the same without secrets
 	log    *slog.Logger
-	asked  time.Time // when it was leased
+	asked  time.Time    // when it was leased
+	dialed atomic.Int64 // nanoseconds that the WebSocket handshake took
+	spoken atomic.Int64 // bytes of sound that came of a probe
 	cancel context.CancelFunc
 	done   func(bridge.Fault) // gives the lease back
 

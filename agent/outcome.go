@@ -87,16 +87,16 @@ func (h *House) probed(p *pool, w *worker, end bridge.AgentEvent, after time.Dur
 
 // tellDown says that no call goes to a worker any more.
 func (h *House) tellDown(name, url string, end bridge.AgentEvent) {
-	h.Log.Warn("a worker is quarantined", "agent", name, "worker", shown(url), "fault", end.Fault, "reason", end.Reason)
+	h.Log.Warn("a worker is quarantined", "agent", name, "worker", workerName(url), "fault", end.Fault, "reason", end.Reason)
 	h.emit("agent.worker.down", map[string]any{
-		"agent": name, "worker": shown(url), "state": Quarantined, "fault": end.Fault, "reason": end.Reason,
+		"agent": name, "worker": workerName(url), "state": Quarantined, "fault": end.Fault, "reason": end.Reason,
 	})
 }
 
 // tellUp says that calls go there again.
 func (h *House) tellUp(name, url string) {
-	h.Log.Info("a worker is back", "agent", name, "worker", shown(url))
-	h.emit("agent.worker.up", map[string]any{"agent": name, "worker": shown(url), "state": Up})
+	h.Log.Info("a worker is back", "agent", name, "worker", workerName(url))
+	h.emit("agent.worker.up", map[string]any{"agent": name, "worker": workerName(url), "state": Up})
 }
 
 func (h *House) emit(kind string, data map[string]any) {

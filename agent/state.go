@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"maps"
-	"net/url"
 	"slices"
 	"time"
 
@@ -104,7 +103,7 @@ func (p *pool) state() PoolState {
 
 func (w *worker) stated(probed bool) WorkerState {
 	s := WorkerState{
-		Worker: shown(w.url), State: w.state, Calls: w.calls, Failures: w.failures, Fault: w.fault, Reason: w.reason,
+		Worker: workerName(w.url), State: w.state, Calls: w.calls, Failures: w.failures, Fault: w.fault, Reason: w.reason,
 		StartP50MS: ms(w.starts.share(0.5)), StartP95MS: ms(w.starts.share(0.95)),
 	}
 	if w.draining {
@@ -117,15 +116,6 @@ func (w *worker) stated(probed bool) WorkerState {
 		s.NextProbe = utc(w.due)
 	}
 	return s
-}
-
-// shown is a worker's address without its query, which may hold a secret.
-func shown(worker string) string {
-	u, err := url.Parse(worker)
-	if err != nil {
-		return "?"
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 func utc(t time.Time) *time.Time {
