@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,6 +17,30 @@ func (s *Server) agentStateOperations(a huma.API) {
 	huma.Register(a, operation("list-agent-workers", http.MethodGet, "/v1/agents/{id}/workers", "How an agent's workers stand on this gateway", 0), s.listAgentWorkers)
 	huma.Register(a, operation("drain-agent", http.MethodPost, "/v1/agents/{id}/drain", "Send no calls of this gateway to an agent any more; live ones go on", 0), s.drainAgent)
 	huma.Register(a, operation("resume-agent", http.MethodPost, "/v1/agents/{id}/resume", "Send calls to an agent again", 0), s.resumeAgent)
+	test := operation("test-agent", http.MethodPost, "/v1/agents/{id}/test", "Call every worker of an agent, marked as a probe, and say what is wrong; one JSON object per line, as it goes", 0)
+	test.Responses = stepResponses(a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[agent.TestStep](), true, "AgentStep"))
+	huma.Register(a, test, s.testAgent)
+}
+
+// agentTestTime bounds an agent's test.
+const agentTestTime = 2 * time.Minute
+
+// testAgent streams the steps. It makes connections: an admin's key is needed.
+func (s *Server) testAgent(ctx context.Context, in *Named) (*huma.StreamResponse, error) {
+	if err := mustAdmin(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := s.pool(in.ID); err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(out huma.Context) {
+		ctx, cancel := context.WithTimeout(out.Context(), agentTestTime)
+		defer cancel()
+		line := lines(out, cancel)
+		if err := s.agents.Test(ctx, in.ID, func(step agent.TestStep) { line(step) }); err != nil {
+			s.log.Warn("an agent's test has failed", "agent", in.ID, "error", err) // it was removed meanwhile
+		}
+	}}, nil
 }
 
 // pools are those of the agents in force.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http/httptest"
 	"strings"
@@ -37,6 +38,12 @@ func (f *fakePools) Resume(string) error {
 	return errors.New("it is stuck")
 }
 
+func (f *fakePools) Test(_ context.Context, _ string, report func(agent.TestStep)) error {
+	report(agent.TestStep{Worker: "wss://a.example/media", TrunkStep: bridge.TrunkStep{Name: "dns", Result: "ok"}})
+	report(agent.TestStep{Worker: "wss://a.example/media", TrunkStep: bridge.TrunkStep{Name: "connect", Result: "failed"}})
+	return nil
+}
+
 func TestAgentStates(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Agents = &fakePools{} })
 	workers := into[list[agent.WorkerState]](h.ask(t, "GET", "/v1/agents/bot/workers", "").is(200)).Items
@@ -53,6 +60,15 @@ func TestAgentStates(t *testing.T) {
 		t.Errorf("states %+v", all)
 	}
 	newHouse(t).ask(t, "GET", "/v1/agents/bot/workers", "").is(404)
+}
+
+func TestAnAgentsTestIsStreamed(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.Agents = &fakePools{} })
+	a := h.ask(t, "POST", "/v1/agents/bot/test", "").is(200)
+	if a.header.Get("Content-Type") != "application/x-ndjson" || strings.Count(a.body, "\n") != 2 || !strings.Contains(a.body, `"name":"dns","result":"ok"`) {
+		t.Errorf("%s %s", a.header.Get("Content-Type"), a.body)
+	}
+	h.ask(t, "POST", "/v1/agents/nobody/test", "").is(404)
 }
 
 func TestAgentMetrics(t *testing.T) {

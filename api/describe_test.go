@@ -49,7 +49,7 @@ var contract = []string{
 	"POST /v1/routes", "GET /v1/routes", "GET /v1/routes/{id}", "PUT /v1/routes/{id}", "DELETE /v1/routes/{id}",
 	"POST /v1/holidays", "GET /v1/holidays", "GET /v1/holidays/{id}", "PUT /v1/holidays/{id}", "DELETE /v1/holidays/{id}",
 	"POST /v1/agents", "GET /v1/agents", "GET /v1/agents/{id}", "PUT /v1/agents/{id}", "DELETE /v1/agents/{id}",
-	"GET /v1/agent-states", "GET /v1/agents/{id}/workers", "POST /v1/agents/{id}/drain", "POST /v1/agents/{id}/resume",
+	"GET /v1/agent-states", "GET /v1/agents/{id}/workers", "POST /v1/agents/{id}/drain", "POST /v1/agents/{id}/resume", "POST /v1/agents/{id}/test",
 	"POST /v1/queues", "GET /v1/queues", "GET /v1/queues/{id}", "PUT /v1/queues/{id}", "DELETE /v1/queues/{id}",
 	"POST /v1/keys", "GET /v1/keys", "GET /v1/keys/{id}", "DELETE /v1/keys/{id}",
 	"POST /v1/webhooks", "GET /v1/webhooks", "GET /v1/webhooks/{id}", "PUT /v1/webhooks/{id}", "DELETE /v1/webhooks/{id}",

@@ -175,6 +175,8 @@ type Agents interface {
 	States() []agent.PoolState
 	Drain(name string) error
 	Resume(name string) error
+	// Test reports each step when it is done, from the calling goroutine.
+	Test(ctx context.Context, name string, report func(agent.TestStep)) error
 }
 
 // Traces finds kept SIP messages; *trace.Recorder is one.

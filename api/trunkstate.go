@@ -34,10 +34,15 @@ func (s *Server) trunkStateOperations(a huma.API) {
 	huma.Register(a, operation("get-trunk-state", http.MethodGet, "/v1/trunks/{id}/state", "How a trunk stands on this gateway", 0), s.getTrunkState)
 	test := operation("test-trunk", http.MethodPost, "/v1/trunks/{id}/test", "Test a trunk: names, TLS, OPTIONS, registration, a call; one JSON object per line, as it goes", 0)
 	steps := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[bridge.TrunkStep](), true, "TrunkStep")
-	test.Responses = map[string]*huma.Response{"200": {
+	test.Responses = stepResponses(steps)
+	huma.Register(a, test, s.testTrunk)
+}
+
+// stepResponses describe an answer with a step per line.
+func stepResponses(steps *huma.Schema) map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {
 		Description: "The steps, one per line, while they happen", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: steps}},
 	}}
-	huma.Register(a, test, s.testTrunk)
 }
 
 // states are those of the trunks in force; a trunk that the signalling knows
@@ -97,10 +102,7 @@ func (s *Server) testTrunk(ctx context.Context, in *trunkTestInput) (*huma.Strea
 		}
 		test.To = exit.To
 	}
-	return &huma.StreamResponse{Body: func(out huma.Context) {
-		out.SetHeader("Content-Type", "application/x-ndjson")
-		s.runTest(out, trunk, test)
-	}}, nil
+	return &huma.StreamResponse{Body: func(out huma.Context) { s.runTest(out, trunk, test) }}, nil
 }
 
 // deniedCall says why the dial plan forbids a test call.
@@ -115,15 +117,23 @@ func deniedCall(err error) error {
 func (s *Server) runTest(out huma.Context, trunk dialplan.Trunk, test bridge.TrunkTest) {
 	ctx, cancel := context.WithTimeout(out.Context(), trunkTestTime)
 	defer cancel()
+	line := lines(out, cancel)
+	s.trunks.TestTrunk(ctx, trunk, test, func(step bridge.TrunkStep) { line(step) })
+}
+
+// lines returns what writes steps, one per line, at once; lost is called when
+// nobody reads them any more.
+func lines(out huma.Context, lost func()) (line func(step any)) {
+	out.SetHeader("Content-Type", "application/x-ndjson")
 	w := out.BodyWriter()
-	lines := json.NewEncoder(w)
-	s.trunks.TestTrunk(ctx, trunk, test, func(step bridge.TrunkStep) {
-		if lines.Encode(step) != nil {
-			cancel()
+	encoder := json.NewEncoder(w)
+	return func(step any) {
+		if encoder.Encode(step) != nil {
+			lost()
 			return
 		}
 		if f, ok := w.(http.ResponseWriter); ok {
 			http.NewResponseController(f).Flush()
 		}
-	})
+	}
 }

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -31,19 +30,7 @@ func (c *Client) TestTrunk(ctx context.Context, name string, test TrunkTest, see
 		return err
 	}
 	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, maxEvent)
-	for lines.Scan() {
-		var step bridge.TrunkStep
-		if json.Unmarshal(lines.Bytes(), &step) != nil {
-			return c.notGateway()
-		}
-		seen(step)
-	}
-	if err := lines.Err(); err != nil {
-		return c.unreachable(ctx, err)
-	}
-	return nil
+	return steps(ctx, c, resp, seen)
 }
 
 // TrunkStates lists how the trunks stand on this gateway.

@@ -28,6 +28,7 @@ type commands struct {
 	Apply    applyCommand    `cmd:"" help:"Load trunks, numbers, routes and agents from a YAML file."`
 	Route    routeCommand    `cmd:"" help:"Explain which route a call would take, and why."`
 	Trunk    trunkCommand    `cmd:"" help:"Test trunks, and show how they stand."`
+	Agents   agentsCommand   `cmd:"" help:"Test AI agents, show how their workers stand, drain them."`
 	Trace    traceCommand    `cmd:"" help:"Draw the SIP messages of a call."`
 	Migrate  migrateCommand  `cmd:"" help:"Bring the database up to date, or show where it stands."`
 	Simulate simulateCommand `cmd:"" help:"Test voice agents: scripted callers that dial, speak, listen and measure."`
