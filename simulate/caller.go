@@ -26,6 +26,7 @@ type caller struct {
 	rest    []string        // phrases of the last one, after the one that was expected
 	hanging bool            // the caller has hung up
 	hungUp  bool            // the other side has
+	keyed   bool            // the caller pressed keys at the cursor
 	pressed []rune          // keys of the other side not yet expected
 	notes   []Note
 }
@@ -67,7 +68,7 @@ func (c *caller) play(ctx context.Context) *Failure {
 func (c *caller) take(ctx context.Context, s Step) *Failure {
 	switch s.Action {
 	case Say, WAV, Tone, Digits:
-		c.cursor, c.rest = c.now(), nil
+		c.pass(c.now(), s)
 		return c.fail(c.speak(ctx, s), s)
 	case Wait:
 		return c.fail(c.sleep(ctx, c.chance(s.Least, s.Most)), s)
@@ -146,6 +147,11 @@ func (c *caller) speak(ctx context.Context, s Step) (err error) {
 	return err
 }
 
+// pass makes what was heard up to now the past: the caller speaks.
+func (c *caller) pass(now time.Duration, s Step) {
+	c.cursor, c.keyed, c.rest = now, s.Keys != "", nil
+}
+
 // hold puts the other side on hold for d.
 func (c *caller) hold(ctx context.Context, d time.Duration) error {
 	if err := c.call.Hold(ctx, true); err != nil {
@@ -188,7 +194,7 @@ func (c *caller) bargeIn(ctx context.Context, s Step) *Failure {
 		return &Failure{Kind: KindExpectation, Step: c.step, Line: s.Line, Doing: s.String(), At: from,
 			Expected: fmt.Sprintf("them to speak for %s", s.Least), Heard: "they had stopped before that"}
 	}
-	c.cursor, c.rest = from, nil
+	c.pass(from, s)
 	if f := c.fail(c.speak(ctx, s), s); f != nil || s.Yield == 0 {
 		return f
 	}

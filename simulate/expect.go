@@ -67,7 +67,7 @@ func but(heard string) string {
 
 // heard says in words what has come since the cursor.
 func (c *caller) heard() string {
-	utterances, _ := c.ear.utterances(c.cursor, c.scenario.Pause)
+	utterances, _ := c.ear.utterances(c.cursor, c.scenario.Pause, c.keyed)
 	var words []string
 	for _, u := range utterances {
 		what := fmt.Sprintf("sound of %.1f s", u.Length().Seconds())
@@ -281,7 +281,7 @@ func (c *caller) awaitSpeech(ctx context.Context, e Expect, within time.Duration
 func (c *caller) utterance(ctx context.Context, deadline time.Duration) (found Span, err error) {
 	begun := false // one is under way that began in time
 	look := func() bool {
-		list, whole := c.ear.utterances(c.cursor, c.scenario.Pause)
+		list, whole := c.ear.utterances(c.cursor, c.scenario.Pause, c.keyed)
 		begun = false
 		for i, u := range list {
 			if _, done := c.judged[u]; done || u.From > deadline {
@@ -312,8 +312,8 @@ const parts = 8
 // one of the phrases. The cursor moves behind it; what was said after the phrase
 // waits for the next expectation.
 func (c *caller) recognised(ctx context.Context, u Span, phrases []string) (bool, error) {
-	runs := pieces(c.ear.spans(), u)
-	heard, err := c.props.understand(ctx, c.ear.sound(u), len(runs) > 0)
+	runs := pieces(c.ear.since(u.From), u)
+	heard, err := c.props.understand(ctx, c.ear.sound(u), len(runs) > 0 || c.keyed)
 	if err != nil {
 		return false, err
 	}
@@ -322,7 +322,7 @@ func (c *caller) recognised(ctx context.Context, u Span, phrases []string) (bool
 		c.note(u.From, "agent", "%s", c.judged[u])
 	}
 	if c.among(heard, phrases) {
-		c.cursor = u.To
+		c.cursor, c.keyed = u.To, false
 		return true, nil
 	}
 	for _, piece := range runs[:min(len(runs), parts)] {
@@ -332,7 +332,7 @@ func (c *caller) recognised(ctx context.Context, u Span, phrases []string) (bool
 		}
 		if c.among(heard, phrases) {
 			c.note(piece.From, "agent", "%s", heard[0])
-			c.cursor = piece.To
+			c.cursor, c.keyed = piece.To, false
 			return true, nil
 		}
 	}
@@ -354,7 +354,11 @@ func (c *caller) among(heard, phrases []string) bool {
 // the longest first.
 func pieces(spans []Span, u Span) (list []Span) {
 	inside := slices.DeleteFunc(slices.Clone(spans), func(s Span) bool { return s.From < u.From || s.To > u.To })
-	for n := len(inside) - 1; n > 0; n-- {
+	most := len(inside) - 1
+	if most >= 0 && inside[0].From > u.From {
+		most++ // the utterance begins in the middle of a span
+	}
+	for n := most; n > 0; n-- {
 		for i := 0; i+n <= len(inside); i++ {
 			list = append(list, Span{inside[i].From, inside[i+n-1].To})
 		}

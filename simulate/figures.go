@@ -32,13 +32,16 @@ func measure(t *Talk, r phone.Report) Figures {
 	f := Figures{Calls: 1, Turns: len(t.Turns), Loss: r.LossPercent, Jitter: r.JitterMS, MOS: r.MOS,
 		Setups: []time.Duration{time.Duration(r.SetupMS * float64(time.Millisecond))}}
 	for i, reaction := range t.reactions() {
-		if reaction.Answered {
+		// An agent that a key interrupts may answer at once: where one sentence ends
+		// and the other begins, the waveform does not tell.
+		blurred := reaction.Keys && reaction.Over
+		if reaction.Answered && !blurred {
 			f.Latencies = append(f.Latencies, reaction.Latency)
 		}
-		if reaction.Over {
+		if reaction.Over && !blurred {
 			f.Yields = append(f.Yields, reaction.Yield)
 		}
-		if t.unanswered(i, reaction) {
+		if t.unanswered(i, reaction) && !(blurred && reaction.Yield > reaction.Length()+shortestAnswer) {
 			f.Unanswered++
 		}
 	}

@@ -69,14 +69,23 @@ func (l *listener) since(at time.Duration) []Span {
 }
 
 // utterances are the spans that begin at a time or later, joined where there is
-// less than pause between them. whole is false while the last one may go on.
-func (l *listener) utterances(at, pause time.Duration) (list []Span, whole bool) {
-	list = merged(l.since(at), pause)
+// less than pause between them. With over, the rest of one that was under way then
+// is one as well: who is interrupted by a key may answer without a pause. whole is
+// false while the last one may go on.
+func (l *listener) utterances(at, pause time.Duration, over bool) (list []Span, whole bool) {
+	spans := l.since(at)
+	if i := slices.IndexFunc(l.spans(), func(s Span) bool { return s.From < at && s.To >= at+shortestAnswer }); over && i >= 0 {
+		spans = slices.Insert(spans, 0, Span{at, l.spans()[i].To})
+	}
+	list = merged(spans, pause)
 	if len(list) == 0 {
 		return nil, true
 	}
 	return list, l.over || l.now-list[len(list)-1].To >= pause
 }
+
+// shortestAnswer is how long sound has to go on after a key to be an answer.
+const shortestAnswer = 600 * time.Millisecond
 
 // talking reports whether they speak right now.
 func (l *listener) talking() bool { return l.detector.open && !l.over }

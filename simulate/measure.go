@@ -11,6 +11,7 @@ type Turn struct {
 	Step    int  // index of the step that it belongs to; the last one where several follow each other
 	Awaited bool // the caller listened afterwards
 	Aside   bool // it asks for no answer
+	Keys    bool // it is made of keys alone
 }
 
 // Reaction is what came of a turn.

@@ -29,7 +29,7 @@ type Settings struct {
 }
 
 func defaultSettings() Settings {
-	return Settings{Within: 5 * time.Second, Ring: 30 * time.Second, Timeout: 2 * time.Minute, Pause: 500 * time.Millisecond}
+	return Settings{Within: 5 * time.Second, Ring: 30 * time.Second, Timeout: 2 * time.Minute, Pause: 800 * time.Millisecond}
 }
 
 // Scenario is one call, step after step.

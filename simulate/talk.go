@@ -35,9 +35,10 @@ func turns(said []saying, sound []Span, steps []Step) (list []Turn) {
 		}
 		if n := len(list); n > 0 && list[n-1].Step == s.step-1 && !list[n-1].Aside {
 			list[n-1].To, list[n-1].Step = max(list[n-1].To, span.To), s.step
+			list[n-1].Keys = list[n-1].Keys && s.keys
 			continue
 		}
-		list = append(list, Turn{Span: span, Step: s.step, Aside: s.aside})
+		list = append(list, Turn{Span: span, Step: s.step, Aside: s.aside, Keys: s.keys})
 	}
 	for i := range list {
 		next := list[i].Step + 1
