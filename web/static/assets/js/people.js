@@ -11,6 +11,7 @@ import { nameOf } from "./words.js";
  * @typedef {object} Actions
  * @property {(p: Participant) => void} keypad
  * @property {(p: Participant) => void} hangUp
+ * @property {(p: Participant) => void} whisper
  */
 
 export class People {

@@ -6,6 +6,7 @@
 import { icon, make, setIcon, setText } from "./dom.js";
 import { Chart, Spark } from "./chart.js";
 import { History } from "./quality.js";
+import { heardWords } from "./supervise.js";
 import { loudness, Trace } from "./trace.js";
 import { kindOf, nameOf, satisfaction } from "./words.js";
 
@@ -42,7 +43,7 @@ export class Row {
     this.element.classList.toggle("away", Boolean(p.away));
     setIcon(this.parts.avatar, kindOf(p.kind).icon);
     setText(this.parts.name, name);
-    setText(this.parts.about, aboutWords(p).join(" · "));
+    setText(this.parts.about, [...aboutWords(p), heardWords(p, this.people.seat.participants)].filter(Boolean).join(" · "));
     this.#tools(p, name);
     this.history.remember(this.people.seat.history[p.id], Date.now());
     this.history.note(p.quality, Date.now());
@@ -56,6 +57,10 @@ export class Row {
   #tools(p, name) {
     this.parts.keypad.hidden = !p.call_id || p.kind !== "phone" || !this.people.seat.grants.digits;
     this.parts.hangup.hidden = this.mine || !this.people.seat.grants.hang_up;
+    const { seat } = this.people;
+    this.parts.whisper.hidden = this.mine || !seat.grants.whisper;
+    this.parts.whisper.setAttribute("aria-pressed", String(seat.participant(seat.me)?.heard_by === p.id));
+    this.parts.whisper.setAttribute("aria-label", `Whisper to ${name}`);
     this.parts.keypad.setAttribute("aria-label", `Keypad for ${name}`);
     this.parts.hangup.setAttribute("aria-label", `Hang up ${name}`);
   }
@@ -129,6 +134,10 @@ function build(row, p) {
     type: "button", className: "small", "data-test": "row-keypad", hidden: true,
     click: () => row.people.actions.keypad(row.p),
   }, icon("keypad"));
+  const whisper = make("button", {
+    type: "button", className: "small", "data-test": "whisper", hidden: true, "aria-pressed": "false",
+    click: () => row.people.actions.whisper(row.p),
+  }, icon("ear"));
   const hangup = make("button", {
     type: "button", className: "small danger", "data-test": "hangup", hidden: true,
     click: () => row.people.actions.hangUp(row.p),
@@ -138,10 +147,10 @@ function build(row, p) {
     make("div", { className: "who" }, make("div", { className: "name-line" }, name), about, state),
     canvas,
     quality,
-    make("div", { className: "row-tools" }, keypad, hangup),
+    make("div", { className: "row-tools" }, whisper, keypad, hangup),
     detail);
   if (row.mine) name.after(make("span", { className: "you" }, "you"));
-  return { element, name, about, state, avatar, canvas, detail, quality, mos, keypad, hangup };
+  return { element, name, about, state, avatar, canvas, detail, quality, mos, whisper, keypad, hangup };
 }
 
 /**

@@ -6,10 +6,12 @@ import { Controls } from "./controls.js";
 import { Devices } from "./devices.js";
 import { announce, find, setText } from "./dom.js";
 import { Keypad } from "./keypad.js";
+import { Offered } from "./offered.js";
 import { People } from "./people.js";
 import { Playback } from "./playback.js";
 import { Prejoin } from "./prejoin.js";
 import { Seat } from "./seat.js";
+import { Supervise } from "./supervise.js";
 import { Chat, Timeline } from "./talk.js";
 import { claimsOf, forgetToken, isAccepted, readToken, roomName } from "./token.js";
 import { duration, nameOf, roadWords } from "./words.js";
@@ -69,8 +71,11 @@ class Visit {
     this.people = new People(find("people", HTMLElement), this.seat, () => devices.level(), {
       keypad: (p) => this.#openKeypad(p),
       hangUp: (p) => this.#askHangUp(p),
+      whisper: (p) => this.seat.hearBy(p.id),
     });
     this.keypad = new Keypad(this.seat);
+    this.offered = new Offered(this.seat);
+    this.supervise = new Supervise(this.seat);
     this.timeline = new Timeline(this.seat);
     this.controls = new Controls(devices, {
       leave: () => this.seat.leave(),
@@ -96,6 +101,8 @@ class Visit {
     this.people.update();
     this.timeline.update();
     this.keypad.update();
+    this.offered.update();
+    this.supervise.update();
     this.playback.showOwn(this.devices.cam);
     this.playback.update();
     this.controls.update(Boolean(seat.peer?.takesVideo && seat.grants.camera));

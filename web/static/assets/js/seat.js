@@ -4,7 +4,7 @@
 //   joining ─→ live ⇄ reconnecting ─→ left
 //      └────────────────────────────────↑
 
-/** @import { FromServer, Grants, Joined, Participant, Participants, Problem, QualityPoint, RoomEvent, ToServer } from "./types.js" */
+/** @import { FromServer, Grants, Joined, OfferedCall, Participant, Participants, Problem, QualityPoint, RoomEvent, ToServer } from "./types.js" */
 import { Peer } from "./peer.js";
 import { Signal } from "./signal.js";
 
@@ -30,6 +30,7 @@ export class Seat {
   /** @type {Grants} */ grants = {};
   /** @type {Participant[]} */ participants = [];
   /** @type {Record<string, QualityPoint[]>} what came before us, by participant */ history = {};
+  /** @type {OfferedCall | null} the newest call that we were offered */ offeredCall = null;
   /** @type {Peer | null} */ peer = null;
   /** @type {RTCPeerConnectionState} */ media = "new";
   #session = "";
@@ -111,6 +112,23 @@ export class Seat {
     return this.signal.send({ type: "dtmf", call_id: callId, digits });
   }
 
+  /**
+   * Answers a call that is offered.
+   * @param {string} callId
+   * @param {"accept" | "decline" | "brief"} verb
+   */
+  answerCall(callId, verb) {
+    return this.signal.send({ type: verb, call_id: callId });
+  }
+
+  /**
+   * Says who hears us: all, nobody, or a participant.
+   * @param {string} whom
+   */
+  hearBy(whom) {
+    return this.signal.send({ type: "heard_by", heard_by: whom });
+  }
+
   leave() {
     this.signal.send({ type: "leave" });
     this.#end("");
@@ -136,6 +154,7 @@ export class Seat {
       case "candidate": return this.peer?.addCandidate(message.candidate);
       case "participants": return this.#seated(message);
       case "event": return this.#happened(message.event);
+      case "offered": return this.#called(message.call);
       case "error": return this.#refused(message);
       case "leave": return this.#end(message.reason || "The room closed.");
     }
@@ -189,6 +208,12 @@ export class Seat {
   #seated({ participants, history }) {
     this.participants = participants ?? [];
     if (history) this.history = history;
+    this.on.changed();
+  }
+
+  /** @param {OfferedCall} call */
+  #called(call) {
+    this.offeredCall = call;
     this.on.changed();
   }
 

@@ -50,6 +50,7 @@
  * @property {string} [call_id]
  * @property {string} joined_at
  * @property {boolean} muted
+ * @property {string} [heard_by] all, nobody, humans or a participant's id
  * @property {boolean} [away] its network is lost; it may come back
  * @property {boolean} speaking
  * @property {number} level_db dBov, -127 to 0
@@ -72,7 +73,21 @@
 /**
  * What our role and token allow; the gateway enforces it, the page hides what
  * would be refused.
- * @typedef {{speak?: boolean, camera?: boolean, watch?: boolean, hang_up?: boolean, digits?: boolean}} Grants
+ * @typedef {{speak?: boolean, camera?: boolean, watch?: boolean, hang_up?: boolean, digits?: boolean,
+ *   whisper?: boolean}} Grants
+ */
+
+/**
+ * A call that we may take over, or how that went.
+ * @typedef {object} OfferedCall
+ * @property {string} id
+ * @property {string} call_id
+ * @property {string} from
+ * @property {"ringing" | "briefing" | "accepted" | "failed"} state
+ * @property {boolean} briefing somebody is there to talk to before it is taken
+ * @property {string} [participant] who talks, or took it
+ * @property {string} [reason]
+ * @property {{by?: string, reason?: string, summary?: string, data?: Record<string, unknown>}} [handover]
  */
 
 /**
@@ -85,7 +100,8 @@
  * @typedef {{type: "event", event: RoomEvent}} Happened
  * @typedef {{type: "error", code: string, message: string}} Problem
  * @typedef {{type: "leave", reason?: string}} Leave
- * @typedef {Joined | Offer | Candidate | Participants | Happened | Problem | Leave} FromServer
+ * @typedef {{type: "offered", call: OfferedCall}} Offered
+ * @typedef {Joined | Offer | Candidate | Participants | Happened | Problem | Leave | Offered} FromServer
  */
 
 /**
@@ -97,6 +113,8 @@
  *   | {type: "event", event: RoomEvent}
  *   | {type: "hangup", participant: string}
  *   | {type: "dtmf", call_id: string, digits: string}
+ *   | {type: "accept" | "decline" | "brief", call_id: string}
+ *   | {type: "heard_by", heard_by: string}
  *   | {type: "leave"}} ToServer
  */
 
