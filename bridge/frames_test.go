@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomline/roomline/media"
@@ -34,6 +35,7 @@ func newProgram(t *testing.T) *program {
 // them more than late after its time.
 func (g *program) punctual(late time.Duration) {
 	g.t.Helper()
+	synctest.Wait() // for a beat at this moment
 	passed, had := time.Since(g.at[0]), time.Duration(len(g.at))*media.FrameDuration
 	if had < passed-late || had > passed+late {
 		g.t.Errorf("%s of frames in %s", had, passed)

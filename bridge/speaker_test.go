@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/roomline/roomline/media"
@@ -60,6 +61,13 @@ func (g *orator) mark(name string) {
 	if err := g.Mark(name); err != nil {
 		g.t.Fatal(err)
 	}
+}
+
+// turns is when it began to speak, and when it rested.
+func (g *orator) turns() (began, rested []time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.began), slices.Clone(g.rested)
 }
 
 func (g *orator) told() ([]string, []time.Time) {
@@ -151,8 +159,9 @@ func TestAPhoneGetsTheAgentsBytes(t *testing.T) {
 			if starts != 1 {
 				t.Errorf("%d packets have the marker, want the first of the talk", starts)
 			}
-			if marks, _ := g.told(); len(marks) != 1 || len(g.began) != 1 || len(g.rested) != 1 {
-				t.Errorf("marks %v, begun %d times, rested %d times", marks, len(g.began), len(g.rested))
+			marks, _ := g.told()
+			if began, rested := g.turns(); len(marks) != 1 || len(began) != 1 || len(rested) != 1 {
+				t.Errorf("marks %v, begun %d times, rested %d times", marks, len(began), len(rested))
 			}
 		})
 	}
@@ -299,6 +308,7 @@ func TestFiveMinutesInOneSecond(t *testing.T) {
 		if marks, _ := g.told(); len(marks) != 1 {
 			t.Error("its mark was not told")
 		}
+		synctest.Wait()
 		if !bytes.Contains(w.sound, said) {
 			t.Error("something was lost")
 		}
@@ -379,7 +389,8 @@ func TestWhoIsFasterThanTimeDoesNotWait(t *testing.T) {
 				g.write(make([]byte, 160))
 			}
 			time.Sleep(1500 * time.Millisecond)
-			if wait := g.began[turn].Sub(at); wait > media.FrameDuration {
+			began, _ := g.turns()
+			if wait := began[turn].Sub(at); wait > media.FrameDuration {
 				t.Errorf("turn %d waits for %s", turn, wait)
 			}
 		}
@@ -416,10 +427,10 @@ func TestPlayedIsExact(t *testing.T) {
 		said := uneven(8000)
 		g.write(said)
 		time.Sleep(200 * time.Millisecond)
-		begun := g.began[0]
+		began, _ := g.turns()
 		for range 90 {
 			time.Sleep(7 * time.Millisecond)
-			want := min(time.Since(begun), time.Second)
+			want := min(time.Since(began[0]), time.Second)
 			if off := g.Played() - want; max(off, -off) > time.Millisecond {
 				t.Fatalf("%s played, want %s", g.Played(), want)
 			}
