@@ -40,17 +40,6 @@ func (s *Source) decode(f *fanout, p *media.Packet, at int64, ticks, lost, late 
 	s.next = max(s.next, at+int64(ticks))
 }
 
-// listen looks for keys in a sound.
-func (s *Source) listen(d *sound) {
-	if s.ear == nil {
-		return
-	}
-	if d.lost > 0 {
-		s.ear.detector.Gap()
-	}
-	s.ear.hear(s.convert.at(d, media.NarrowbandHz))
-}
-
 // learnNoise finds out what the line sounds like when nobody speaks, from sound
 // that there is at 8 kHz anyhow. Opus decoders do it themselves.
 func (s *Source) learnNoise(f *fanout, d *sound) {

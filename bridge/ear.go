@@ -23,10 +23,7 @@ func (s *Source) HearKeys(told func(key rune)) {
 			s.ear.told = told
 		}
 		s.mu.Unlock()
-		if s.listened != (told != nil) {
-			s.listened = told != nil
-			s.owner.room.rewireLocked()
-		}
+		s.owner.room.rewireLocked()
 	})
 }
 

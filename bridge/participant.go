@@ -52,7 +52,8 @@ type Participant struct {
 	reach    reach
 	log      *hearingLog // of a call's phone
 	sources  []*Source
-	sinks    []*Sink // listening
+	turns    []*turnWatch // replaced, never changed in place
+	sinks    []*Sink      // listening
 	forwards []*Sink
 
 	heard       Hearing // of tracks that have ended; guarded by Exchange.mu
@@ -191,6 +192,9 @@ func (p *Participant) publish(t TrackSpec, v *Speaker) (*Source, error) {
 			return
 		}
 		p.sources = append(slices.Clone(p.sources), s)
+		for _, w := range p.turns {
+			w.attachLocked(s)
+		}
 		p.room.rewireLocked()
 		c.event("track.published", p.room, p, map[string]any{"track": t.ID, "kind": kindOf(t.Codec), "codec": t.Codec.String()})
 		c.changed(p.room)

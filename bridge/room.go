@@ -167,7 +167,7 @@ func (r *Room) fanLocked(s *Source, inputs map[*Sink][]*Source) *fanout {
 			}
 		}
 	}
-	f.sound = f.sound || len(f.renditions) > 0 || s.listened
+	f.sound = f.sound || len(f.renditions) > 0 || s.listenedLocked()
 	return f
 }
 
@@ -201,6 +201,11 @@ func (r *Room) tick(now time.Time, beat uint64) {
 	for _, s := range st.sources {
 		if s.speaker != nil {
 			s.speaker.tick(now, beat)
+		}
+		if turns := s.turns.Load(); turns != nil {
+			for _, w := range *turns {
+				w.tick(now)
+			}
 		}
 		if s.behind.Load() {
 			s.flush(now)

@@ -43,12 +43,11 @@ type Source struct {
 	keyframe func()
 	speaker  *Speaker // whose packets the beat makes; nil: they come from outside
 
-	listened bool // keys are looked for in its sound; guarded by Exchange.mu
-
 	fan     atomic.Pointer[fanout]
-	heard   atomic.Int64 // when the last packet came, Unix nanoseconds
-	behind  atomic.Bool  // packets wait behind a gap: the beat looks after them
-	wake    atomic.Int64 // when the beat has to stand in, Unix nanoseconds; 0: never
+	heard   atomic.Int64                 // when the last packet came, Unix nanoseconds
+	behind  atomic.Bool                  // packets wait behind a gap: the beat looks after them
+	turns   atomic.Pointer[[]*turnWatch] // nil: nobody asks for its owner's turns
+	wake    atomic.Int64                 // when the beat has to stand in, Unix nanoseconds; 0: never
 	level   level
 	hearing hearing // counted by decode (heard, recovered, concealed on the direct road) and playout (concealed there, buffer)
 
@@ -67,7 +66,8 @@ type Source struct {
 	now     time.Time
 	// encodings are the encoders of this source's renditions, by codec, rate and packet length.
 	encodings map[renditionKey]*encoding
-	ear       *ear // listens for keys; nil: nobody asked
+	ear       *ear   // listens for keys; nil: nobody asked
+	taps      []*tap // replaced, never changed in place
 	pcm       [2 * longestPacket]int16
 	convert   converter
 
