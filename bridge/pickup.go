@@ -48,6 +48,8 @@ func (c *Call) decide() step {
 			return c.end(CauseNoAnswer, "nobody pressed 1")
 		case what == told:
 			c.changed(e)
+		case what == timeUp && c.silent(time.Now()):
+			return c.end(CauseMediaTimeout, "no RTP came from the phone for "+c.x.MediaTimeout.String())
 		}
 		c.asking.put(c, time.Now())
 	}
