@@ -16,6 +16,7 @@ import (
 	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/transcode"
 )
 
 // stage is an exchange with a caller in a room, and a house whose agents are
@@ -194,4 +195,20 @@ func await(t *testing.T, l bridge.AgentLeg, kind bridge.AgentEventKind) bridge.A
 			t.Fatalf("event %d did not come within 20 s", kind)
 		}
 	}
+}
+
+// pcm decodes what was heard.
+func (e *ear) pcm(t *testing.T) []int16 {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d, err := transcode.NewDecoder(media.PCMU, media.NarrowbandHz)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcm := make([]int16, len(e.heard))
+	if _, err := d.Decode(e.heard, pcm); err != nil {
+		t.Fatal(err)
+	}
+	return pcm
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"net/http"
 
+	"github.com/roomline/roomline/bridge"
 	"github.com/roomline/roomline/dialplan"
 	"github.com/roomline/roomline/media/rtp"
 )
@@ -40,6 +41,8 @@ func newProtocol(l *leg) (protocol, error) {
 		return &twilio{leg: l}, nil
 	case dialplan.OpenAIRealtime:
 		return newOpenAI(l)
+	case dialplan.WebSocketL16:
+		return newL16(l)
 	}
-	return nil, &fault{kind: faultInternal, reason: "the protocol " + l.agent.Protocol + " is not available yet"}
+	return nil, faulty(bridge.FaultInternal, "the protocol %s is unknown", l.agent.Protocol)
 }

@@ -1,8 +1,11 @@
 package agent
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/hex"
 	"strings"
 
@@ -66,4 +69,13 @@ func sidBits(prefix, sid string) (bits []byte, ok bool) {
 	}
 	bits, err := hex.DecodeString(digits)
 	return bits, err == nil
+}
+
+// Signature is Twilio's X-Twilio-Signature over the URL of a WebSocket: the
+// HMAC-SHA1 of the URL as the agent is configured with it, under the account's
+// key, in base64.
+func Signature(key, url string) string {
+	mac := hmac.New(sha1.New, []byte(key))
+	mac.Write([]byte(url))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }

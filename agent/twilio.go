@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"crypto/hmac"
-	"crypto/sha1"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -26,15 +24,6 @@ type twilio struct {
 	call   string
 	seq    int64
 	buf    []byte
-}
-
-// Signature is Twilio's X-Twilio-Signature over the URL of a WebSocket: the
-// HMAC-SHA1 of the URL as the agent is configured with it, under the account's
-// key, in base64.
-func Signature(key, url string) string {
-	mac := hmac.New(sha1.New, []byte(key))
-	mac.Write([]byte(url))
-	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
 func (t *twilio) handshake(url string, header http.Header) ([]string, error) {
