@@ -13,8 +13,6 @@ import (
 	"github.com/roomline/roomline/bridge"
 )
 
-const faultInternal = bridge.FaultInternal
-
 // fault ends a leg. The reason is in words, for people and for the agent's close
 // frame; it names no secrets and nothing that was said.
 type fault struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,7 +60,7 @@ type leg struct {
 func (h *House) openLeg(worker string, a dialplan.Agent, spec bridge.AgentSpec, done func(bridge.Fault)) *leg {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &leg{
-		house: h, id: bridge.NewID("agent"), agent: a, spec: spec, url: worker, worker: shown(worker),
+		house: h, id: bridge.NewID("agent"), agent: a, spec: spec, url: worker, worker: workerName(worker),
 		asked: time.Now(), cancel: cancel, done: done,
 		events: make(chan bridge.AgentEvent, 64), inbox: inbox{wake: make(chan struct{}, 1)}, withheld: spec.Withheld,
 	}
@@ -68,6 +69,15 @@ func (h *House) openLeg(worker string, a dialplan.Agent, spec bridge.AgentSpec, 
 	l.patience = newPatience(a.Patience, func() { l.tell(bridge.AgentEvent{Kind: bridge.AgentSilent}) })
 	h.running.Go(func() { l.run(ctx) })
 	return l
+}
+
+// workerName is a URL without what may be secret in it.
+func workerName(worker string) string {
+	u, err := url.Parse(worker)
+	if err != nil {
+		return "?"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // Events implements bridge.AgentLeg.
