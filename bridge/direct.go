@@ -17,6 +17,9 @@ const (
 // road decides how a packet of s that has just arrived reaches this sink. A
 // second active source turns the road to mixed at once.
 func (k *Sink) road(s *Source, now time.Time) road {
+	if s.speaker != nil {
+		k.yield()
+	}
 	if k.driver.Load() == s {
 		return roadDirect
 	}

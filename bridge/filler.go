@@ -129,9 +129,22 @@ func (c *Call) fill() {
 		return
 	}
 	if c.hush == nil {
-		c.sound(c.filler(c.agent.agent.Filler))
+		c.fillWith(c.filler(c.agent.agent.Filler))
 	}
 	c.filling = c.hush != nil
+}
+
+// fillWith plays v until the agent is heard.
+func (c *Call) fillWith(v Voice) {
+	if v == nil || c.sink == nil {
+		return
+	}
+	stop, err := c.sink.Fill(v)
+	if err != nil {
+		c.log.Warn("the phone hears no filler", "error", err)
+		return
+	}
+	c.hush = stop
 }
 
 // filler makes the sound that an agent's settings ask for; nil is silence.
@@ -142,7 +155,7 @@ func (c *Call) filler(kind string) Voice {
 	case "music":
 		return c.x.holdVoice()
 	}
-	return media.NewChime(media.NarrowbandHz)
+	return media.NewFiller(media.NarrowbandHz)
 }
 
 // unfill ends the filler; other waiting sounds go on.

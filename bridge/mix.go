@@ -158,6 +158,9 @@ func (k *Sink) heardBefore() *[]*Source {
 	k.mu.Lock()
 	drove := k.drove
 	k.drove = nil
+	if k.performed != nil { // a filler has yielded
+		k.performed, k.mix.n, k.mix.was = nil, 0, nil
+	}
 	k.mu.Unlock()
 	switch {
 	case drove != nil:
@@ -181,4 +184,5 @@ func (k *Sink) leaveMixed(last *Source) {
 	k.mixing, k.single, k.tail = false, time.Time{}, next
 	k.joining.Store(last != nil && k.form.Load().frame > 0)
 	k.mix.n, k.mix.was = 0, nil
+	k.filling = last == nil // nobody is waited for
 }

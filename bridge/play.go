@@ -22,10 +22,20 @@ type Voice interface {
 //	stop, err := sink.Play(media.Ringback("US", media.NarrowbandHz), 0)
 //	stop, err := sink.Play(media.Beep(media.NarrowbandHz), 300*time.Millisecond)
 func (k *Sink) Play(v Voice, length time.Duration) (stop func(), err error) {
+	return k.begin(&performance{voice: v, endless: length == 0, left: int(length * media.NarrowbandHz / time.Second)})
+}
+
+// Fill plays v like [Sink.Play] until stop is called, or a [Speaker] speaks to the
+// phone: that one is heard from its first sound on, which v fades into. It is for
+// those who wait for an agent.
+func (k *Sink) Fill(v Voice) (stop func(), err error) {
+	return k.begin(&performance{voice: v, endless: true, yields: true})
+}
+
+func (k *Sink) begin(p *performance) (stop func(), err error) {
 	if !k.fills {
 		return nil, refuse(Invalid, "", "sound is played to phones alone")
 	}
-	p := &performance{voice: v, endless: length == 0, left: int(length * media.NarrowbandHz / time.Second)}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.playing = p
@@ -65,6 +75,7 @@ type performance struct {
 	endless bool
 	left    int // samples, if not endless
 	stopped bool
+	yields  bool // to a Speaker
 }
 
 // fill draws the next frame, and reports whether it was the last one: that one
@@ -111,6 +122,22 @@ func (k *Sink) perform(frame []int16) {
 	default:
 		clear(frame)
 	}
+}
+
+// yield ends a filler, as a voice begins that somebody has waited for. What follows
+// is faded from what the filler would have gone on with.
+func (k *Sink) yield() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.playing == nil || !k.playing.yields {
+		return
+	}
+	if k.form.Load().frame > 0 && k.performed == k.playing {
+		k.tail = tail{times: 1}
+		k.playing.voice.Fill(k.tail.pcm[:joinSamples])
+		k.joining.Store(true)
+	}
+	k.playing, k.hushed = nil, false
 }
 
 func (k *Sink) isMixing() bool {

@@ -101,3 +101,51 @@ func TestKeysAreHeardAsTones(t *testing.T) {
 		}
 	})
 }
+
+// A filler gives way to the agent that was waited for: nothing of what it says is
+// lost, and there is no click.
+func TestAFillerYieldsToAVoice(t *testing.T) {
+	for _, mixed := range []bool{false, true} {
+		withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+			w := &wire{}
+			sink := join(t, r, "phone", KindPhone).Listen(w, media.PCMU, 20*time.Millisecond)
+			g := newOrator(t, r, "agent")
+			stop, err := sink.Fill(media.Sine(700, media.NarrowbandHz, -15))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mixed {
+				v := newVoice(t, join(t, r, "other", KindPhone), media.PCMA, 0, 160)
+				v.say(time.Second)
+				go v.say(3 * time.Second)
+			}
+			time.Sleep(time.Second)
+			g.write(toneBytes(t, 440, 8000))
+			time.Sleep(2 * time.Second)
+			stop()
+			time.Sleep(2 * time.Second)
+			p := w.all()
+			continuous(t, p, 160)
+			pcm := decoded(t, p)
+			at := len(pcm)
+			for i := 0; i+320 < len(pcm); i += 80 {
+				if toneDB(pcm[i:i+320], 440) > voiceDB-12 {
+					at = i
+					break
+				}
+			}
+			if at+8300 > len(pcm) || toneDB(pcm[at+320:at+7900], 440) < voiceDB-1 {
+				t.Fatalf("mixed %v: the agent is not heard whole", mixed)
+			}
+			if db := toneDB(pcm[at-4000:at-400], 700); db < -13 {
+				t.Errorf("mixed %v: the filler was heard at %.1f dB", mixed, db)
+			}
+			if db := toneDB(pcm[at+400:at+4000], 700); db > -50 {
+				t.Errorf("mixed %v: the filler is still heard at %.1f dB", mixed, db)
+			}
+			if worst, where := worstClick(pcm[at-2000:at+4000], 8000, toneFloor); worst > clickMost {
+				t.Errorf("mixed %v: a click of %.2f at %d", mixed, worst, where)
+			}
+		})
+	}
+}

@@ -119,30 +119,36 @@ func (w *turnWatch) tick(now time.Time) {
 
 // The measures of voiceMeter, in frames of 10 ms and dBov.
 const (
-	voiceFrame  = 80
-	voiceFull   = 12    // frames that count at most
-	noiseCeil   = -40.0 // what is louder is no line's noise
-	noiseBottom = -72.0
-	voiceFloor  = -52.0 // what is softer is no voice
-	noiseFalls  = 0.25  // of the way down to a softer frame, per frame
-	noiseRises  = 0.03  // dB per frame, 3 dB in a second
-	noiseCreeps = 0.006 // while somebody speaks
+	voiceFrame     = 80
+	voiceFull      = 12    // frames that count at most
+	noiseCeil      = -40.0 // what is louder is no line's noise
+	noiseBottom    = -72.0
+	voiceFloor     = -52.0 // what is softer is no voice
+	digitalSilence = -80.0
+	noiseFalls     = 0.25  // of the way down to a softer frame, per frame
+	noiseRises     = 0.03  // dB per frame, 3 dB in a second
+	noiseCreeps    = 0.006 // while somebody speaks
+	steadyFor      = 30    // frames that are alike are noise, not voice:
+	steadyRange    = 6.0   // dB between the softest and the loudest of them
 )
 
 // voiceMeter tells voice from the noise of a line by how loud it is.
 type voiceMeter struct {
 	over  float64
-	least int // frames
-	noise float64
-	score int // frames that were loud lately, less those that were not
+	least int     // frames
+	noise float64 // of the line; 0: not known yet
+	score int     // frames that were loud lately, less those that were not
 	voice bool
-	since int // samples since the voice began
+	since int     // samples since the voice began
+	soft  float64 // of the last frames that are alike,
+	hard  float64 // the softest and the loudest,
+	alike int     // and how many they are
 	rest  [voiceFrame]int16
 	n     int
 }
 
 func newVoiceMeter(spec TurnSpec) voiceMeter {
-	m := voiceMeter{over: spec.OverNoise, least: int(spec.Least / (10 * time.Millisecond)), noise: -60}
+	m := voiceMeter{over: spec.OverNoise, least: int(spec.Least / (10 * time.Millisecond))}
 	if m.over <= 0 {
 		m.over = 10
 	}
@@ -169,8 +175,8 @@ func (m *voiceMeter) hear(pcm []int16) (speaks bool, since int) {
 // frame judges 10 ms, and reports whether they are voice.
 func (m *voiceMeter) frame() bool {
 	db := media.Level(m.rest[:])
-	loud := db > max(m.noise+m.over, voiceFloor)
 	m.learn(db)
+	loud := db > max(m.noise+m.over, voiceFloor)
 	if m.since += voiceFrame; m.score == 0 {
 		m.since = 0
 	}
@@ -193,6 +199,10 @@ func (m *voiceMeter) frame() bool {
 
 func (m *voiceMeter) learn(db float64) {
 	switch {
+	case db < digitalSilence: // nobody's line
+		return
+	case m.noise == 0:
+		m.noise = db
 	case db < m.noise:
 		m.noise += (db - m.noise) * noiseFalls
 	case m.voice:
@@ -200,5 +210,17 @@ func (m *voiceMeter) learn(db float64) {
 	default:
 		m.noise += min(noiseRises, db-m.noise)
 	}
+	if m.steady(db) {
+		m.noise = max(m.noise, (m.soft+m.hard)/2)
+	}
 	m.noise = min(max(m.noise, noiseBottom), noiseCeil)
+}
+
+// steady reports whether the last frames were all alike, as a voice's are not.
+func (m *voiceMeter) steady(db float64) bool {
+	m.soft, m.hard, m.alike = min(m.soft, db), max(m.hard, db), m.alike+1
+	if m.hard-m.soft > steadyRange || m.alike == 1 {
+		m.soft, m.hard, m.alike = db, db, 1
+	}
+	return m.alike >= steadyFor
 }
