@@ -44,6 +44,7 @@ type House struct {
 	planned  *dialplan.Plan // that the pools were made of
 	pools    map[string]*pool
 	leases   map[*lease]struct{}
+	tests    map[*context.CancelFunc]context.CancelFunc
 	stopping bool
 }
 
@@ -55,7 +56,7 @@ type opener func(url string, a dialplan.Agent, spec bridge.AgentSpec) bridge.Age
 func (h *House) init() {
 	h.once.Do(func() {
 		h.wake = make(chan struct{}, 1)
-		h.pools, h.leases = map[string]*pool{}, map[*lease]struct{}{}
+		h.pools, h.leases, h.tests = map[string]*pool{}, map[*lease]struct{}{}, map[*context.CancelFunc]context.CancelFunc{}
 		if h.Log == nil {
 			h.Log = slog.New(slog.DiscardHandler)
 		}
@@ -88,11 +89,14 @@ func (h *House) nudge() {
 	}
 }
 
-// stop ends leasing, and returns the leases that are out.
+// stop ends leasing and tests, and returns the leases that are out.
 func (h *House) stop() (out []*lease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopping = true
+	for _, cancel := range h.tests {
+		cancel()
+	}
 	for l := range h.leases {
 		out = append(out, l)
 	}

@@ -37,11 +37,36 @@ func (h *House) Test(ctx context.Context, name string, report func(TestStep)) er
 	if !ok {
 		return refuse(bridge.NotFound, "there is no agent %q in the dial plan", name)
 	}
+	ctx, over, err := h.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer over()
 	for _, worker := range a.Workers() {
 		c := check{house: h, agent: a, worker: worker, report: report}
 		c.run(ctx)
 	}
 	return nil
+}
+
+// begin lets Run wait for a test, and end it: ctx then ends. over is called after it.
+func (h *House) begin(parent context.Context) (ctx context.Context, over func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopping {
+		return nil, nil, refuse(bridge.Unavailable, "the gateway is shutting down")
+	}
+	ctx, cancel := context.WithCancel(parent)
+	key := &cancel
+	h.tests[key] = cancel
+	h.running.Add(1)
+	return ctx, func() {
+		cancel()
+		h.mu.Lock()
+		delete(h.tests, key)
+		h.mu.Unlock()
+		h.running.Done()
+	}, nil
 }
 
 // check is the test of one worker.

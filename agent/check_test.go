@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -99,7 +101,7 @@ func TestATestOfAnAgentThatIsNotThere(t *testing.T) {
 }
 
 func TestATestOfTLS(t *testing.T) {
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			return
@@ -107,8 +109,9 @@ func TestATestOfTLS(t *testing.T) {
 		defer ws.CloseNow()
 		(&machine{}).talk(context.Background(), ws, works)
 	}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
 	defer srv.Close()
-	srv.Config.ErrorLog = nil
 	url := "wss" + strings.TrimPrefix(srv.URL, "https") + "/media"
 	wantSteps(t, tested(t, url, nil), "tls failed", "signed by an authority that this machine trusts", "websocket skipped")
 	roots := x509.NewCertPool()

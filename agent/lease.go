@@ -45,7 +45,7 @@ func (h *House) Send(spec bridge.AgentSpec) (bridge.AgentLeg, error) {
 
 // How long a lease looks for a worker that answers.
 const (
-	tryFor   = time.Second     // one worker, while there are others to turn to
+	tryFor   = time.Second     // one worker, while there are others to turn to; more where it is known to be slow
 	tryAllIn = 2 * time.Second // all of them; where there is just one, its leg's own patience holds
 )
 
@@ -203,7 +203,7 @@ func (l *lease) patience() time.Duration {
 	left := tryAllIn - time.Since(l.began)
 	switch {
 	case slices.ContainsFunc(l.pool.workers, func(w *worker) bool { return w.takes() && !slices.Contains(l.tried, w) }):
-		return min(tryFor, left)
+		return max(min(max(tryFor, 4*l.worker.start), left), time.Millisecond)
 	case len(l.tried) > 1:
 		return max(left, time.Millisecond)
 	}

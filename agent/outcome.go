@@ -13,7 +13,7 @@ func (h *House) started(l *lease, after time.Duration) {
 	now := time.Now()
 	h.mu.Lock()
 	w := l.worker
-	w.started(now, after)
+	w.served(after)
 	l.pool.counts.Starts.add(now.Sub(l.began))
 	back := l.decides && w.recover(now)
 	h.settleLocked(l)
@@ -65,7 +65,7 @@ func (h *House) probed(p *pool, w *worker, end bridge.AgentEvent, after time.Dur
 	banned, back := false, false
 	switch end.Fault {
 	case bridge.FaultNone:
-		w.started(now, after)
+		w.started(after)
 		back = w.recover(now)
 		w.due = now.Add(p.interval())
 	case bridge.FaultInternal:

@@ -63,11 +63,15 @@ func (h *House) plan() *dialplan.Plan {
 
 // become takes the agent's definition. Workers that stay keep what is known of them.
 func (p *pool) become(a dialplan.Agent, now time.Time) {
+	changed := p.agent.Key != a.Key || p.agent.Protocol != a.Protocol || p.agent.Account != a.Account
 	p.agent, p.gone = a, false
 	urls := a.Workers()
 	for _, w := range p.workers {
 		if removed := !slices.Contains(urls, w.url); removed != w.draining {
 			w.draining, w.due = removed, now
+		}
+		if changed && w.state == Quarantined { // this may have been what was wrong
+			w.due = now
 		}
 	}
 	for i, url := range urls {

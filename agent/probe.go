@@ -11,7 +11,7 @@ import (
 // A probe is a call without a caller: the worker is told of it, marked by the
 // parameter probe=true, hears silence, and must not hang up at once.
 const (
-	probePatience = 2 * time.Second        // for its handshake
+	probePatience = 4 * time.Second        // for its handshake: more than calls have; who is slow gets fewer of them
 	probeListens  = 500 * time.Millisecond // after it
 )
 

@@ -190,7 +190,7 @@ func TestAProbeFails(t *testing.T) {
 				tn := newTown(t, dialplan.Agent{Name: "bot", URL: one, Probe: "10s"})
 				defer tn.stopped()
 				tn.does(one, a)
-				time.Sleep(8 * time.Second)
+				time.Sleep(firstProbe + 2*probePatience + time.Second/2)
 				if !tn.refused("bot") {
 					t.Error("calls go there")
 				}

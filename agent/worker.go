@@ -33,7 +33,7 @@ const (
 	shortestBan    = time.Second
 	longestBan     = time.Minute
 	memory         = 30 * time.Second // half of a failure is forgotten after that
-	steady         = time.Minute      // up for so long, a worker starts at the shortest ban again
+	steady         = time.Minute      // up for so long, or after a call, a worker starts at the shortest ban again
 	slowStart      = 100 * time.Millisecond
 )
 
@@ -94,8 +94,14 @@ func (w *worker) forget(now time.Time) {
 	w.bad, w.good, w.weighed = w.bad*half, w.good*half, now
 }
 
-// started notes a call that has become ready after so long.
-func (w *worker) started(now time.Time, after time.Duration) {
+// served notes that a call has become ready: the next quarantine is short again.
+func (w *worker) served(after time.Duration) {
+	w.level = 0
+	w.started(after)
+}
+
+// started notes a call or a probe that has become ready after so long.
+func (w *worker) started(after time.Duration) {
 	w.failures = 0
 	w.starts.add(after)
 	if w.start == 0 {
