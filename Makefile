@@ -33,7 +33,7 @@ opus:
 	$(GO) test -tags libopus,nolibopusfile ./transcode
 
 long:
-	$(GO) test -count=1 -timeout 60m -tags long -run 'Soak|LossTable' -v ./cmd/roomline ./bridge
+	$(GO) test -count=1 -timeout 60m -tags long -run 'Soak|LossTable|Kill|Thousand' -v ./cmd/roomline ./bridge ./agent
 	./scripts/fuzz 30s
 	for room in browser trunk phone; do $(GO) run ./cmd/roomline bench --calls 50 --room $$room || exit 1; done
 	$(GO) run ./cmd/roomline bench setup --cps 500 --duration 20s
