@@ -175,6 +175,13 @@ func (l *leg) gather(out *outbox) error {
 			return err
 		}
 	}
+	for _, words := range l.inbox.fetchNews() {
+		if p, ok := l.protocol.(informed); ok {
+			if err := p.inform(words); err != nil {
+				return err
+			}
+		}
+	}
 	for l.inbox.fetch(&l.frame) {
 		if err := l.protocol.hear(l.frame.sound[:], l.frame.n); err != nil {
 			return err

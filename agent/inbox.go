@@ -12,6 +12,7 @@ const (
 	mostFrames = 100   // 2 s of sound: an agent that takes no more is too slow
 	mostKeys   = 1000  // nobody presses as many
 	mostMarks  = 20000 // more than a Speaker lets wait, twice
+	mostNews   = 100   // an agent that takes no more has other troubles
 )
 
 // inbox holds what goes to the agent until the leg's writer fetches it. Packets
@@ -26,6 +27,7 @@ type inbox struct {
 	count  int
 	keys   []rtp.Digit
 	marks  []string
+	news   []string // in words
 }
 
 // frame is 20 ms of µ-law.
@@ -67,6 +69,23 @@ func (b *inbox) putMark(name string) (fits bool) {
 	b.mu.Unlock()
 	b.ring()
 	return fits
+}
+
+// putNews drops what is too much: it is not worth the call.
+func (b *inbox) putNews(words string) {
+	b.mu.Lock()
+	if len(b.news) < mostNews {
+		b.news = append(b.news, words)
+	}
+	b.mu.Unlock()
+	b.ring()
+}
+
+func (b *inbox) fetchNews() (news []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	news, b.news = b.news, nil
+	return news
 }
 
 // ring wakes the writer.

@@ -20,6 +20,7 @@ import (
 //
 //	gateway → agent  {"type":"start","version":1,"call_id":…,"agent":…,"rate_hz":16000,"parameters":{"from_number":…}}, first of all
 //	                 {"type":"dtmf","digit":"5"}, {"type":"mark","name":…} when its place has been heard,
+//	                 {"type":"notice","text":…}: what has happened to the call, in words,
 //	                 {"type":"error","request":…,"message":…}, {"type":"stop","reason":…} last of all
 //	agent → gateway  {"type":"mark","name":…}, {"type":"clear"}, {"type":"stop"}: goodbye; and those of [wish]:
 //	                 {"type":"hangup"}, {"type":"dtmf","dtmf":{"digits":"12#"}}, {"type":"transfer","transfer":{"queue":…}},
@@ -64,6 +65,10 @@ func (p *l16) begin() error {
 		return err
 	}
 	return p.leg.ready()
+}
+
+func (p *l16) inform(words string) error {
+	return p.tell(map[string]any{"type": "notice", "text": words})
 }
 
 func (p *l16) hear(frame []byte, _ int64) error {

@@ -92,6 +92,9 @@ func (l *leg) Worker() string { return l.worker }
 // End implements bridge.AgentLeg.
 func (l *leg) End(reason string) { l.finish(&fault{bridge.FaultNone, reason}) }
 
+// Inform implements bridge.Informed.
+func (l *leg) Inform(words string) { l.inbox.putNews(words) }
+
 // Admit implements bridge.AgentLeg.
 func (l *leg) Admit() {
 	l.mu.Lock()

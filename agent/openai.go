@@ -104,6 +104,10 @@ func (o *openai) message(role, text string) error {
 	}})
 }
 
+// inform adds what has happened to the conversation; the model speaks of it when
+// it is its turn.
+func (o *openai) inform(words string) error { return o.message("system", words) }
+
 // renew ends a session that is about to end anyhow at a moment when nobody speaks:
 // whoever comes next knows what was said.
 func (o *openai) renew() error {

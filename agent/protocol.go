@@ -46,3 +46,7 @@ func newProtocol(l *leg) (protocol, error) {
 	}
 	return nil, faulty(bridge.FaultInternal, "the protocol %s is unknown", l.agent.Protocol)
 }
+
+// informed is what a protocol may be, too: one that can tell the agent something
+// in words that nobody has said, such as that it now speaks with somebody else.
+type informed interface{ inform(words string) error }

@@ -13,7 +13,7 @@ import (
 // twilio speaks Twilio Media Streams, bidirectional as of <Connect><Stream>:
 // JSON in text messages, sound as base64 of µ-law at 8 kHz.
 //
-//	gateway → agent   connected, start, media, dtmf, mark, stop
+//	gateway → agent   connected, start, media, dtmf, mark, stop, and beyond Twilio's: notice, error
 //	agent → gateway   media, mark, clear, and beyond Twilio's: transcript, hangup, transfer, dtmf
 //
 // Beyond Twilio's events are those of [wish]; one that fails is answered by an
@@ -80,6 +80,17 @@ func (t *twilio) played(mark string) error {
 	}
 	t.open("mark")
 	t.buf = append(append(append(t.buf, `,"mark":{"name":`...), name...), '}')
+	return t.close()
+}
+
+// inform is an event that Twilio does not have: notice.
+func (t *twilio) inform(words string) error {
+	text, err := json.Marshal(words)
+	if err != nil {
+		return err
+	}
+	t.open("notice")
+	t.buf = append(append(append(t.buf, `,"notice":{"text":`...), text...), '}')
 	return t.close()
 }
 

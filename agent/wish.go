@@ -29,6 +29,9 @@ type wish struct {
 		Reason  string          `json:"reason"`
 		Summary string          `json:"summary"`
 		Data    json.RawMessage `json:"data"`
+		// With mode warm:
+		Participant string `json:"participant"` // in place of to, room, agent and queue: somebody in a browser
+		CoPilot     bool   `json:"copilot"`     // the agent stays, heard by people who serve callers alone
 	} `json:"transfer"`
 	Hangup struct {
 		Reason string `json:"reason"`
@@ -75,6 +78,7 @@ func (w *wish) transfer() bridge.TransferRequest {
 	t := &w.Transfer
 	return bridge.TransferRequest{
 		To: t.To, Room: t.Room, Agent: t.Agent, Queue: t.Queue, Warm: t.Mode == "warm", Refer: t.Mode == "refer",
+		Participant: t.Participant, CoPilot: t.CoPilot,
 		Handover: &bridge.Handover{Reason: t.Reason, Summary: t.Summary, Data: t.Data},
 	}
 }
