@@ -92,6 +92,13 @@ func (l *lease) address() string {
 	return l.worker.url
 }
 
+// Inform implements [bridge.Informed].
+func (l *lease) Inform(words string) {
+	if leg, ok := l.current().(bridge.Informed); ok {
+		leg.Inform(words)
+	}
+}
+
 // Admit implements [bridge.AgentLeg].
 func (l *lease) Admit() {
 	l.mu.Lock()
