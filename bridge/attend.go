@@ -162,7 +162,6 @@ func (c *Call) agentTold(e AgentEvent, ok bool) bool {
 	switch e.Kind {
 	case AgentReady:
 		a.ready = true
-		c.tellOfAgent("agent.ready", nil)
 		if c.isAnswered() {
 			c.expectSpeech()
 		}
@@ -173,7 +172,6 @@ func (c *Call) agentTold(e AgentEvent, ok bool) bool {
 		c.agentSilent()
 	case AgentEnded:
 		a.over, a.parted = &e, c.isElsewhere()
-		c.tellOfAgent("agent.ended", map[string]any{"fault": string(e.Fault), "reason": e.Reason})
 	}
 	return e.Kind == AgentReady || e.Kind == AgentEnded
 }

@@ -146,26 +146,15 @@ func (m *companion) told(e AgentEvent, ok bool) (last bool) {
 		delete(m.x.companions, m)
 		m.x.mu.Unlock()
 		m.end = e
-		m.tell("agent.ended", map[string]any{"fault": string(e.Fault), "reason": e.Reason})
 		close(m.over)
 		return true
 	case e.Kind == AgentReady:
 		m.x.mu.Lock()
 		m.seat = m.leg.Participant()
 		m.x.mu.Unlock()
-		m.tell("agent.ready", map[string]any{})
 		close(m.ready)
 	}
 	return false
-}
-
-func (m *companion) tell(kind string, data map[string]any) {
-	data["agent"], data["worker"] = m.name, m.leg.Worker()
-	e := Event{Type: kind, Data: data}
-	if m.seat != nil {
-		e.Room, data["participant"] = m.seat.Room().Name(), m.seat.ID()
-	}
-	m.x.emit(e)
 }
 
 // accompanies reports whether anybody but agents is with it.

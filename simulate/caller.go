@@ -131,7 +131,8 @@ func (c *caller) speak(ctx context.Context, s Step) (err error) {
 	from := c.now()
 	if s.Keys != "" {
 		err = c.call.SendDigits(ctx, s.Keys)
-		c.quiet = max(from, c.now()-keyRest)
+		c.quiet = max(from, c.now()-lastKey)
+		c.cursor = c.quiet // what answers the keys before it is past as well
 	} else {
 		err = c.call.Play(ctx, phone.Recording(c.props.sounds[spoken(s, &c.scenario.Settings)], false))
 		c.quiet = c.now()

@@ -13,7 +13,8 @@ import (
 // order of the calls.
 type Figures struct {
 	Calls      int             // answered
-	Latencies  []time.Duration // of turns that had an answer
+	Latencies  []time.Duration // of what was spoken and had an answer
+	KeyDelays  []time.Duration // of keys that had one
 	Yields     []time.Duration // of turns that began while the other side spoke
 	Greetings  []time.Duration // answer to the first sound, of calls where there was some
 	Setups     []time.Duration // INVITE to answer
@@ -35,7 +36,11 @@ func measure(t *Talk, r phone.Report) Figures {
 		// An agent that a key interrupts may answer at once: where one sentence ends
 		// and the other begins, the waveform does not tell.
 		blurred := reaction.Keys && reaction.Over
-		if reaction.Answered && !blurred {
+		switch {
+		case !reaction.Answered || blurred:
+		case reaction.Keys:
+			f.KeyDelays = append(f.KeyDelays, reaction.Latency)
+		default:
 			f.Latencies = append(f.Latencies, reaction.Latency)
 		}
 		if reaction.Over && !blurred {
@@ -66,6 +71,7 @@ func spansOf(turns []Turn) []Span {
 func (f *Figures) add(o Figures) {
 	f.Calls += o.Calls
 	f.Latencies = append(f.Latencies, o.Latencies...)
+	f.KeyDelays = append(f.KeyDelays, o.KeyDelays...)
 	f.Yields = append(f.Yields, o.Yields...)
 	f.Greetings = append(f.Greetings, o.Greetings...)
 	f.Setups = append(f.Setups, o.Setups...)
@@ -122,6 +128,7 @@ func lasting(d func(*Figures) time.Duration) figure {
 func inMS(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func latencies(f *Figures) []time.Duration { return f.Latencies }
+func keyDelays(f *Figures) []time.Duration { return f.KeyDelays }
 func yields(f *Figures) []time.Duration    { return f.Yields }
 func greetings(f *Figures) []time.Duration { return f.Greetings }
 func setups(f *Figures) []time.Duration    { return f.Setups }
@@ -130,7 +137,8 @@ func setups(f *Figures) []time.Duration    { return f.Setups }
 var measured = map[string]figure{
 	"latency_p50": timed(50, latencies), "latency_p95": timed(95, latencies),
 	"latency_p99": timed(99, latencies), "latency_max": timed(100, latencies),
-	"yield": timed(100, yields), "yield_p95": timed(95, yields),
+	"key_latency": timed(100, keyDelays),
+	"yield":       timed(100, yields), "yield_p95": timed(95, yields),
 	"greeting": timed(100, greetings), "setup": timed(100, setups),
 	"overlap":     lasting(func(f *Figures) time.Duration { return f.Overlap }),
 	"overlap_max": lasting(func(f *Figures) time.Duration { return f.OverlapMax }),

@@ -85,7 +85,7 @@ func (l *listener) utterances(at, pause time.Duration, over bool) (list []Span, 
 }
 
 // shortestAnswer is how long sound has to go on after a key to be an answer.
-const shortestAnswer = 600 * time.Millisecond
+const shortestAnswer = 250 * time.Millisecond
 
 // talking reports whether they speak right now.
 func (l *listener) talking() bool { return l.detector.open && !l.over }

@@ -45,28 +45,21 @@ func (t *Talk) reactions() []Reaction {
 	return list
 }
 
-// react looks for the answer that begins before until.
+// react looks for the answer that begins before until. Who begins before the
+// caller is through, and goes on, has answered without any latency.
 func (t *Talk) react(turn Turn, until time.Duration) Reaction {
 	r := Reaction{Turn: turn}
-	early := false
 	for _, s := range t.Agent {
 		switch {
 		case s.From >= until:
-			return t.settle(r, early)
+			return r
 		case s.From < turn.From && s.To > turn.From:
 			r.Over, r.Yield = true, s.To-turn.From
-		case s.From >= turn.To:
-			r.Answered, r.Latency = true, s.From-turn.To
-			return r
 		case s.From >= turn.From && s.To > turn.To:
-			early = true // they began before the caller was through, and went on
+			r.Answered, r.Latency = true, max(0, s.From-turn.To)
+			return r
 		}
 	}
-	return t.settle(r, early)
-}
-
-func (t *Talk) settle(r Reaction, early bool) Reaction {
-	r.Answered = early
 	return r
 }
 

@@ -11,7 +11,7 @@ import (
 type row struct{ Name, Value string }
 
 // shown are the figures that reports show, in their order.
-var shown = []string{"setup", "greeting", "latency_p50", "latency_p95", "latency_p99", "yield", "unanswered",
+var shown = []string{"setup", "greeting", "latency_p50", "latency_p95", "latency_p99", "key_latency", "yield", "unanswered",
 	"overlap", "overlap_max", "silence_max", "loss", "jitter", "mos"}
 
 // rows are the figures that were measured, in words.

@@ -12,8 +12,9 @@ type saying struct {
 	aside bool
 }
 
-// keyRest is the pause behind the last key that the phone waits for.
-const keyRest = 100 * time.Millisecond
+// lastKey is for how long the phone presses the last key and pauses behind it:
+// agents may answer as soon as it is down.
+const lastKey = 200 * time.Millisecond
 
 // talk is the conversation so far.
 func (c *caller) talk() *Talk {

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main() // a test runs this binary as roomline, somewhere else
 	}
+	if settings := os.Getenv(asAgent); settings != "" {
+		beAgent(settings)
+	}
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"))
