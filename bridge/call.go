@@ -53,6 +53,7 @@ type Call struct {
 	emergency bool
 	hops      Hops   // of the INVITE
 	name      string // its display name
+	urgency   string // of its route: high, low, or empty
 	trunk     dialplan.Trunk
 	slot      *slot
 	way       way      // how an outbound call leaves

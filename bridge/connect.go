@@ -39,7 +39,7 @@ func (e *errand) waits() bool { return e.back != "" || e.target != nil }
 
 // place starts an outbound call. An error means that nothing was dialled.
 func (x *Exchange) place(o order) (*Call, error) {
-	if x.draining.Load() || x.Dialer == nil {
+	if x.Dialer == nil || x.draining.Load() && o.ringing == nil { // who waits in a queue may still be taken
 		return nil, refuse(Unavailable, "", "the gateway is shutting down and places no new calls")
 	}
 	exits, slot, err := x.firstFree(o.exits, o.emergency)

@@ -30,7 +30,7 @@ func (x *Exchange) Incoming(inv Invite, line Line) {
 		c.rec.To, c.rec.From = d.To, d.From
 	}
 	c.trunk, c.slot, c.emergency, c.hops = t.trunk, t.slot, t.emergency(), inv.Hops
-	c.name = inv.FromName
+	c.name, c.urgency = inv.FromName, t.decision.Priority
 	c.attach(line)
 	if t.replaces != nil {
 		x.start(c, func() step { return c.replace(t.replaces) })

@@ -30,7 +30,7 @@ func (c *Call) enqueue(t dialplan.Target) step {
 		t.Else = settings.Else
 	}
 	o, err := c.x.queues.join(queueSpec{
-		queue: t.Queue, call: c, room: room, handover: c.handover, priority: c.priority(), way: c.wayFor(), tell: c.stir,
+		queue: t.Queue, call: c, room: room, handover: c.handover, priority: c.priority(), way: c.wayToPeople(), tell: c.stir,
 	})
 	if err != nil {
 		return c.otherwise(t, causeOfError(err), err.Error())
@@ -53,7 +53,15 @@ func (c *Call) priority() string {
 	if c.emergency {
 		return emergency
 	}
-	return ""
+	return c.urgency
+}
+
+// wayToPeople is how the phones of a queue are called: they see who waits.
+func (c *Call) wayToPeople() way {
+	if rec := c.Record(); rec.Direction == Outbound {
+		return way{from: rec.To, hops: c.hops}
+	}
+	return c.wayFor()
 }
 
 // stir wakes the call when its queue or its room has changed. It does not wait.

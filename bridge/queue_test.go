@@ -17,6 +17,10 @@ trunks:
   - {name: pbx, addresses: [203.0.113.0/24], outbound: {servers: [pbx.example]}, limits: {prefixes: ["+1"]}}
 routes:
   - {name: sos, to: "112", queue: desk, answer: now}
+  - {name: gold, to: gold, queue: desk, priority: high}
+  - {name: later, to: later, queue: desk, priority: low}
+  - {name: named, to: named, room: "case-{{call.from}}", queue: desk}
+  - {name: nobody, to: nobody, queue: desk, else: {room: voicemail}}
   - {name: desk, to: desk, queue: desk}
   - {name: ready, to: ready, queue: desk, answer: ready}
   - {name: phones, to: phones, queue: phones}
@@ -218,7 +222,11 @@ func TestEmergenciesComeFirst(t *testing.T) {
 		_, b := h.caller("desk")
 		time.Sleep(time.Second)
 		_, sos := h.caller("112")
-		h.queue("desk", sos, a, b)
+		_, low := h.caller("later")
+		_, gold := h.caller("gold")
+		h.queue("desk", sos, gold, a, b, low)
+		gold.Hangup(CauseNone, "")
+		low.Hangup(CauseNone, "")
 		a.Hangup(CauseNone, "")
 		h.queue("desk", sos, b)
 	})
@@ -486,6 +494,166 @@ func TestABlindTransferToAQueue(t *testing.T) {
 		w.heard(h.t, 200*time.Millisecond)
 		if sound := w.heard(h.t, 6*time.Second); media.Level(sound) > -60 {
 			h.t.Errorf("%.1f dBov after the queue", media.Level(sound))
+		}
+	})
+}
+
+func TestTheCallerHangsUpAtEveryMoment(t *testing.T) {
+	press := func(h *house, l *fakeLine, key rune) {
+		leg, _ := h.of(l)
+		leg.pressed(rtp.Digit{Key: key}, byEvent)
+	}
+	for name, c := range map[string]struct {
+		queue string
+		until func(h *house, phones map[string]*fakeLine)
+	}{
+		"while phones ring":      {"phones", func(*house, map[string]*fakeLine) {}},
+		"as one is picked up":    {"phones", func(_ *house, p map[string]*fakeLine) { p[ann].happens(LineAnswered) }},
+		"as both are picked up":  {"phones", func(_ *house, p map[string]*fakeLine) { p[ann].happens(LineAnswered); p[bob].happens(LineAnswered) }},
+		"when one was picked up": {"phones", func(_ *house, p map[string]*fakeLine) { p[ann].happens(LineAnswered); synctest.Wait() }},
+		"as who took it leaves": {"phones", func(_ *house, p map[string]*fakeLine) {
+			p[ann].happens(LineAnswered)
+			synctest.Wait()
+			p[ann].ended(LineEvent{Cause: CauseNormal})
+		}},
+		"when it is settled":     {"phones", func(_ *house, p map[string]*fakeLine) { p[ann].happens(LineAnswered); time.Sleep(5 * time.Second) }},
+		"while a phone is asked": {"keyed", func(_ *house, p map[string]*fakeLine) { p[ann].happens(LineAnswered); time.Sleep(time.Second) }},
+		"as the key is pressed": {"keyed", func(h *house, p map[string]*fakeLine) {
+			p[ann].happens(LineAnswered)
+			synctest.Wait()
+			press(h, p[ann], '1')
+		}},
+		"when the key is pressed": {"keyed", func(h *house, p map[string]*fakeLine) {
+			p[ann].happens(LineAnswered)
+			synctest.Wait()
+			press(h, p[ann], '1')
+			synctest.Wait()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 10 { // select chooses by chance
+				queueing(t, func(h *house) {
+					l, call := h.caller(c.queue)
+					c.until(h, h.ringing(ann, bob))
+					l.ended(LineEvent{Cause: CauseNormal})
+					if d := h.cdr(call); d.Cause != CauseNormal {
+						h.t.Errorf("CDR %+v", d)
+					}
+					h.ringing()
+					h.queue(c.queue)
+				})
+			}
+		})
+	}
+}
+
+func TestTheOtherPhonesHearThatTheCallWasTaken(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, c := h.caller("phones")
+		phones := h.ringing(ann, bob)
+		other, _ := h.of(phones[bob])
+		phones[ann].happens(LineAnswered)
+		if d := h.cdr(other); d.Reason != AnsweredElsewhere || d.Cause != CauseCanceled || d.ParentID != c.id {
+			h.t.Errorf("CDR %+v", d)
+		}
+	})
+}
+
+func TestAPhoneThatIsPickedUpTakesTheNextCaller(t *testing.T) {
+	queueing(t, func(h *house) {
+		l, first := h.caller("phones")
+		_, second := h.caller("phones")
+		phones := h.ringing(ann, bob)
+		l.ended(LineEvent{Cause: CauseNormal})
+		phones[ann].happens(LineAnswered) // which rang for the first
+		h.cdr(first)
+		time.Sleep(5 * time.Second)
+		if r := second.Record(); r.AcceptedBy != "ann" && r.AcceptedBy != "" {
+			h.t.Errorf("%+v", r)
+		} else if r.AcceptedBy == "" {
+			h.queue("phones", second)
+			h.ringing(ann, bob)
+		}
+	})
+}
+
+func TestAQueueWithoutAnybodyTakesElse(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, c := h.caller("nobody")
+		if r := c.Record(); r.Room != "voicemail" {
+			h.t.Errorf("the caller is in %s", r.Room)
+		}
+		_, patient := h.caller("desk") // has no else
+		h.queue("desk", patient)
+		watch, err := h.WatchQueue("desk", "ann", true)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		_, c = h.caller("nobody")
+		h.queue("desk", patient, c)
+		if err := h.DeclineQueued("desk", patient.id, "ann"); err != nil {
+			h.t.Fatal(err)
+		}
+		if got, err := h.AcceptQueued("desk", "", "ann", ""); err != nil || got.Call.ID != c.id {
+			h.t.Errorf("after the first was declined: %+v, %v", got.Call.ID, err)
+		}
+		if err := h.DeclineQueued("desk", c.id, "ann"); err != nil { // gives it back
+			h.t.Fatal(err)
+		}
+		watch.Close()
+		h.queue("desk", patient, c)
+		time.Sleep(deserted - time.Second)
+		h.queue("desk", patient, c)
+		time.Sleep(3 * time.Second)
+		h.queue("desk", patient)
+		if r := c.Record(); r.Room != "voicemail" || r.State != StateActive {
+			h.t.Errorf("the caller is in %s", r.Room)
+		}
+	})
+}
+
+func TestARouteNamesTheRoomOfAQueuedCall(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, c := h.caller("named")
+		if r := c.Record(); r.Room != "case-+15550100" {
+			h.t.Errorf("the caller is in %s", r.Room)
+		}
+		h.queue("desk", c)
+	})
+}
+
+func TestPhonesTakeWhoWaitsWhileTheGatewayDrains(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, c := h.caller("phones")
+		h.ringing(ann, bob)[ann].ended(LineEvent{Cause: CauseBusy, SIPCode: 486})
+		h.draining.Store(true)
+		defer h.draining.Store(false)
+		time.Sleep(restBusy + time.Second)
+		h.ringing(ann, bob)[ann].happens(LineAnswered)
+		time.Sleep(5 * time.Second)
+		if r := c.Record(); r.AcceptedBy != "ann" {
+			h.t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestCallersAreToldTheirPlace(t *testing.T) {
+	queueing(t, func(h *house) {
+		events := h.Subscribe("")
+		defer events.Close()
+		_, first := h.caller("desk")
+		_, second := h.caller("desk")
+		time.Sleep(10 * time.Second)
+		first.Hangup(CauseNone, "")
+		time.Sleep(10 * time.Second)
+		var places []any
+		for len(events.Events) > 0 {
+			if e := <-events.Events; e.Type == "queue.position" && e.CallID == second.id {
+				places = append(places, e.Data["position"])
+			}
+		}
+		if fmt.Sprint(places) != "[2 1]" {
+			h.t.Errorf("the second caller was told of places %v", places)
 		}
 	})
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/roomline/roomline/dialplan"
 )
 
 // queues are the lines of callers who wait for people, and the phones that ring
@@ -307,9 +305,6 @@ func (o *queued) emit(kind string, data map[string]any) {
 	data["queue"], data["waited_ms"] = o.spec.queue, o.waited().Milliseconds()
 	o.queues.x.emit(Event{Type: kind, CallID: o.spec.call.id, Room: o.spec.room, Data: data})
 }
-
-// ringsFor is how long a phone of the queue rings.
-func ringsFor(q dialplan.Queue) time.Duration { return durationOr(q.RingTimeout, 20*time.Second) }
 
 // durationOr reads a duration of the plan, which was checked.
 func durationOr(text string, otherwise time.Duration) time.Duration {

@@ -18,7 +18,7 @@ func (c *Call) queueTaker(w *warm) (taker, error) {
 	h := &queueAsked{x: c.x, wake: make(chan struct{}, 1)}
 	var err error
 	h.o, err = c.x.queues.join(queueSpec{
-		queue: w.req.Queue, call: c, room: c.consultRoom(), handover: &w.handover, priority: c.priority(), way: c.wayFor(),
+		queue: w.req.Queue, call: c, room: c.consultRoom(), handover: &w.handover, priority: c.priority(), way: c.wayToPeople(),
 		tell: func() {
 			select {
 			case h.wake <- struct{}{}:

@@ -14,7 +14,7 @@ const (
 	restBusy       = 10 * time.Second
 	restFailed     = 15 * time.Second
 	restDeclined   = 30 * time.Second
-	restAfterTalk  = 3 * time.Second // a breath after a call that it took
+	restAfterTalk  = 3 * time.Second // after a call that it took, by default
 )
 
 // member is a phone that queues ring, the same one in all of them. It is guarded
@@ -41,6 +41,7 @@ type ringing struct {
 	o      *queued       // for whom it began to ring
 	byKey  bool          // who picks up has to press 1
 	length time.Duration // of ringing
+	breath time.Duration // after a call that it took
 
 	// Guarded by queues.mu.
 	leg     *Call // nil: not dialled yet
@@ -99,7 +100,8 @@ func (s *queues) ringLocked(q *queue, settings dialplan.Queue, now time.Time) (s
 			}
 			o = alone[0]
 		}
-		r := &ringing{queues: s, q: q, m: m.member, member: m.Member, o: o, byKey: settings.Accept == "key", length: ringsFor(settings)}
+		r := &ringing{queues: s, q: q, m: m.member, member: m.Member, o: o, byKey: settings.Accept == "key",
+			length: durationOr(settings.RingTimeout, 20*time.Second), breath: durationOr(settings.WrapUp, restAfterTalk)}
 		m.ring = r
 		s.rings[r] = struct{}{}
 		start = append(start, r)
@@ -260,7 +262,7 @@ func (r *ringing) over(rec CallRecord) {
 func (r *ringing) rest(rec CallRecord) time.Duration {
 	switch {
 	case r.takes != nil:
-		return restAfterTalk
+		return r.breath
 	case r.stopped:
 		return 0
 	case r.picked, rec.Cause == CauseRejected:

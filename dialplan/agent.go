@@ -83,17 +83,25 @@ func (a Agent) GoString() string { return "dialplan.Agent(" + a.Name + ")" }
 // LogValue keeps keys out of structured logs.
 func (a Agent) LogValue() slog.Value { return slog.StringValue(a.Name) }
 
-// Queue is a line of callers who wait for people.
+// Queue is a line of callers who wait for people: emergencies first, then by the
+// priority of their routes, then who has waited for longest. Phones that ring get
+// whoever is first when they are picked up, whomever they began to ring for.
 type Queue struct {
 	Name        string   `json:"name" yaml:"name"`
 	Members     []Member `json:"members,omitempty" yaml:"members,omitempty"`           // phones that are rung; browsers look at the queue by themselves
-	Ring        string   `json:"ring,omitempty" yaml:"ring,omitempty"`                 // all (default): every free member rings for the caller who has waited for longest; one: the member who has been free for longest, then the next
+	Ring        string   `json:"ring,omitempty" yaml:"ring,omitempty"`                 // all (default): every free member rings for the first in line; one: for each who waits one member, who has been free for longest, then the next
 	RingTimeout string   `json:"ring_timeout,omitempty" yaml:"ring_timeout,omitempty"` // of a member's phone; default 20s
+	WrapUp      string   `json:"wrap_up,omitempty" yaml:"wrap_up,omitempty"`           // how long a member's phone is left alone after a call that it took; default 3s
 	MaxWait     string   `json:"max_wait,omitempty" yaml:"max_wait,omitempty"`         // a duration; then the call takes Else; default: for ever
-	MaxCallers  int      `json:"max_callers,omitempty" yaml:"max_callers,omitempty"`   // who wait at once; more take Else; 0: no limit
+	MaxCallers  int      `json:"max_callers,omitempty" yaml:"max_callers,omitempty"`   // who wait at once; more take Else, emergencies apart; 0: no limit
 	Announce    string   `json:"announce,omitempty" yaml:"announce,omitempty"`         // how often callers hear their position, a duration, or off; default 30s
-	Accept      string   `json:"accept,omitempty" yaml:"accept,omitempty"`             // how a phone takes the call: answer (default), or key: after the answer it hears a beep and presses 1
-	Else        *Target  `json:"else,omitempty" yaml:"else,omitempty"`                 // when the wait is over, the queue is full, or has nobody to ring and nobody who looks at it
+	Accept      string   `json:"accept,omitempty" yaml:"accept,omitempty"`             // how a phone takes the call: answer (default), or key: after the answer it is asked to press 1; 2 declines
+	// Else is where a call goes that has no else of its own when the wait is over, the
+	// queue is full, or there is nobody: no members, and no page that looks at the
+	// queue (at once where none ever did, else after 15 s, for a page may be loaded
+	// again). Without any else callers wait where there is nobody, and are rung off
+	// only when the wait is over; emergencies not even then.
+	Else *Target `json:"else,omitempty" yaml:"else,omitempty"`
 }
 
 // Member is a phone that a queue rings.

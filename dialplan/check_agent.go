@@ -128,6 +128,7 @@ func (c *checker) queues() {
 		c.oneOf(at+".ring", q.Ring, []string{"all", "one"}, nil)
 		c.oneOf(at+".accept", q.Accept, []string{"answer", "key"}, nil)
 		c.duration(at+".ring_timeout", q.RingTimeout, time.Second, 10*time.Minute)
+		c.duration(at+".wrap_up", q.WrapUp, 0, time.Hour)
 		c.duration(at+".max_wait", q.MaxWait, time.Second, 24*time.Hour)
 		c.orOff(at+".announce", q.Announce, 5*time.Second, time.Hour)
 		if q.MaxCallers < 0 {

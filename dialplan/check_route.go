@@ -24,7 +24,7 @@ func (c *checker) routes() {
 		c.patterns(at+".from", r.From)
 		c.routeHeaders(at+".headers", r.Headers)
 		c.times(at, r)
-		c.oneOf(at+".priority", r.Priority, []string{"emergency"}, nil)
+		c.oneOf(at+".priority", r.Priority, []string{"emergency", "high", "low"}, nil)
 		if r.FromRoom {
 			c.routeOut(at, r)
 		} else {
@@ -117,7 +117,11 @@ func (c *checker) chain(at string, t *Target) {
 }
 
 func (c *checker) target(at string, t *Target) {
-	set := slices.DeleteFunc([]string{t.Room, t.Number, t.Agent, t.Queue, t.Reject}, func(s string) bool { return s == "" })
+	room := t.Room
+	if t.Queue != "" { // where its callers wait and are taken
+		room = ""
+	}
+	set := slices.DeleteFunc([]string{room, t.Number, t.Agent, t.Queue, t.Reject}, func(s string) bool { return s == "" })
 	if len(set) != 1 {
 		c.wrong(at, "", fmt.Sprintf("expected exactly one of room, number, agent, queue and reject, found %d", len(set)))
 	}
@@ -155,7 +159,7 @@ func (c *checker) roomTarget(at string, t *Target) {
 		c.wrong(at+".pin", "", maskKept("PIN"))
 	case !pinForm.MatchString(t.PIN):
 		c.wrong(at+".pin", "", "expected 4 to 12 digits")
-	case t.Room == "":
+	case t.Room == "" || t.Queue != "":
 		c.wrong(at+".pin", "", "only rooms ask for a PIN")
 	}
 }

@@ -36,7 +36,7 @@ type Decision struct {
 	Trunks   []string `json:"trunks,omitempty"`   // of a call that leaves: those that may dial it, in the order to try them
 	To       string   `json:"to"`                 // the called address, E.164 where the trunk's country says how; of a call that leaves: as the first trunk dials it
 	From     string   `json:"from,omitempty"`     // the caller, E.164 where the trunk's country says how
-	Priority string   `json:"priority,omitempty"` // "emergency" or empty
+	Priority string   `json:"priority,omitempty"` // emergency, high, low or empty
 	Refused  bool     `json:"refused,omitempty"`
 	Cause    string   `json:"cause,omitempty"` // no_route, forbidden, busy, rejected, unknown_number
 	Reason   string   `json:"reason"`          // in words

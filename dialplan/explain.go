@@ -226,6 +226,9 @@ func (t Target) alone() string {
 	case t.Agent != "":
 		return "agent " + t.Agent
 	case t.Queue != "":
+		if t.Room != "" {
+			return "queue " + t.Queue + ", in room " + t.Room
+		}
 		return "queue " + t.Queue
 	case t.Reject != "":
 		return "reject " + t.Reject

@@ -130,7 +130,7 @@ func (r *reader) queue(n *yaml.Node, path string) (q Queue) {
 	r.object(n, path, fields{
 		"name": r.text(&q.Name), "members": list(r, &q.Members, r.queueMember), "ring": r.text(&q.Ring),
 		"ring_timeout": r.text(&q.RingTimeout), "max_wait": r.text(&q.MaxWait), "max_callers": r.whole(&q.MaxCallers),
-		"announce": r.text(&q.Announce), "accept": r.text(&q.Accept),
+		"announce": r.text(&q.Announce), "accept": r.text(&q.Accept), "wrap_up": r.text(&q.WrapUp),
 		"else": func(n *yaml.Node, path string) { q.Else = r.otherwise(n, path) },
 	})
 	return q

@@ -99,7 +99,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		"early":          {"routes:\n  - {name: a, room: x, answer: early}", `line 2: routes[0].answer: "early": only agents and queues are heard before the answer: use ready, or leave this out`},
 		"emergency":      {"agents:\n  - {name: b, url: wss://a.example/m}\nroutes:\n  - {name: a, to: \"911\", agent: b, priority: emergency}", `line 4: routes[0].else: an emergency call must reach people when its agent cannot take it: add else, such as {queue: dispatch} or {room: dispatch}`},
 		"own fallback":   {"agents:\n  - {name: b, url: wss://a.example/m, fallback: {agent: b}}", `line 2: agents[0].fallback.agent: "b": an agent is no fallback of its own: one that fails is replaced anyhow`},
-		"priority":       {"routes:\n  - {name: a, room: x, priority: high}", `line 2: routes[0].priority: "high": expected emergency`},
+		"priority":       {"routes:\n  - {name: a, room: x, priority: urgent}", `line 2: routes[0].priority: "urgent": expected emergency or high or low`},
 		"room":           {"routes:\n  - {name: a, room: a b}", `line 2: routes[0].room: "a b": expected a room name of 1 to 64 of A-Z a-z 0-9 . _ + -, with {{call.id}}, {{call.to}} or {{call.from}} inside if wanted`},
 		"template":       {"routes:\n  - {name: a, room: \"{{caller}}\"}", `line 2: routes[0].room: "{{caller}}": {{caller}} is unknown: expected call.id, call.to, call.from or call.attributes.NAME`},
 		"pattern":        {"routes:\n  - {name: a, room: x, to: [\"+1\", \"+*1\"]}", `line 2: routes[0].to[1]: "+*1": expected * only at the end`},

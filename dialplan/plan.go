@@ -109,12 +109,13 @@ type Route struct {
 	Headers  map[string]Patterns `json:"headers,omitempty" yaml:"headers,omitempty"`   // header field or attribute → patterns, all must match
 	Hours    string              `json:"hours,omitempty" yaml:"hours,omitempty"`       // "Mo-Fr 09:00-17:00 America/New_York"
 	Holidays string              `json:"holidays,omitempty" yaml:"holidays,omitempty"` // a calendar's name: closed on its days, in the zone of Hours
-	Priority string              `json:"priority,omitempty" yaml:"priority,omitempty"`
+	Priority string              `json:"priority,omitempty" yaml:"priority,omitempty"` // emergency, or in queues high or low; empty is between these
 	Target   `yaml:",inline"`
 }
 
 // Target is where a call goes. Exactly one of Room, Number, Agent, Queue, Reject
-// is set on routes for calls coming in; on from_room routes only Trunks may be.
+// is set on routes for calls coming in, but for Room beside Queue, which names the
+// room where its caller waits and is taken; on from_room routes only Trunks may be.
 type Target struct {
 	Room        string   `json:"room,omitempty" yaml:"room,omitempty"`                 // may hold {{call.id}}, {{call.to}}, {{call.from}} and {{call.attributes.NAME}}
 	PIN         string   `json:"pin,omitempty" yaml:"pin,omitempty"`                   // 4 to 12 digits that callers must key before they enter Room; masked in API answers
