@@ -197,7 +197,6 @@ func (c *Call) attended() (next step, leaves bool) {
 		c.agent = nil
 		return c.end(CauseNormal, "agent "+name+" said goodbye"+withReason(e.Reason)), true
 	}
-	c.log.Warn("an agent failed", "agent", name, "worker", a.leg.Worker(), "fault", string(e.Fault), "reason", e.Reason)
 	return c.replaceAgent(e.Fault, e.Reason)
 }
 

@@ -37,7 +37,7 @@ const (
 func (h *house) steady() *steadyCall {
 	h.t.Helper()
 	s := &steadyCall{h: h}
-	s.watchStalls()
+	watchStalls(h.t, &s.stall)
 	s.guest = h.enter("steady", "ann")
 	s.guest.Speak(phone.Tone(guestHz, guestDB))
 	s.phone = h.calls(softphone(h.t, phone.Config{}), "steady", phone.DialOptions{From: "+15550100"})
@@ -118,7 +118,7 @@ func (s *steadyCall) steadyTone(who string, pcm []int16, freqHz, levelDB float64
 }
 
 // watchStalls notes how long this process stood still at most.
-func (s *steadyCall) watchStalls() {
+func watchStalls(t *testing.T, stall *atomic.Int64) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -131,11 +131,11 @@ func (s *steadyCall) watchStalls() {
 			case <-tick.C:
 			}
 			now := time.Now()
-			s.stall.Store(max(s.stall.Load(), int64(now.Sub(last))))
+			stall.Store(max(stall.Load(), int64(now.Sub(last))))
 			last = now
 		}
 	}()
-	s.h.t.Cleanup(func() { close(stop); <-done })
+	t.Cleanup(func() { close(stop); <-done })
 }
 
 // grownBack checks that goroutines and file descriptors are what they were at steady.
