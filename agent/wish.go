@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -120,10 +121,18 @@ func (l *leg) parameters() map[string]string {
 			vars["call.attributes."+name] = value
 		}
 	}
-	told := l.agent.Told(vars)
-	for name, value := range l.spec.Parameters {
-		told[name] = value
+	told := map[string]string{}
+	if h := l.spec.Handover; h != nil { // what was handed over as names and values is told as such, too
+		var values map[string]any
+		_ = json.Unmarshal(h.Data, &values) // data of another form is in the handover alone
+		for name, value := range values {
+			if text, is := value.(string); is {
+				told[name] = text
+			}
+		}
 	}
+	maps.Copy(told, l.agent.Told(vars))
+	maps.Copy(told, l.spec.Parameters)
 	told["from_number"], told["to_number"] = l.spec.From, l.spec.To
 	if l.spec.Direction != "" {
 		told["direction"] = string(l.spec.Direction)

@@ -71,6 +71,10 @@ type Server struct {
 	handler  http.Handler
 	deliver  *deliverer
 
+	scripts sync.WaitGroup // TwiML under way; Run waits for it
+	ending  chan struct{}  // closed when Run ends: what is under way stops
+	twiml   *http.Client
+
 	planMu sync.Mutex // one change of the plan at a time, so that PlanChanged keeps their order
 }
 
@@ -88,6 +92,7 @@ func New(c Config) *Server {
 	s.keys = newKeyring(c.AdminKey, c.Store)
 	s.metrics = newMetrics(s, c.RTPPortsInUse)
 	s.deliver = newDeliverer(c.Store, s.metrics, s.log)
+	s.ending, s.twiml = make(chan struct{}), newTwimlClient()
 	s.handler = s.routes(c.Rooms, c.Pages)
 	return s
 }
@@ -125,6 +130,7 @@ func (s *Server) routes(rooms Signalling, pages http.Handler) http.Handler {
 	if rooms != nil {
 		rooms.Register(root)
 	}
+	s.registerTwilio(root)
 	root.HandleFunc("GET /healthz", healthz)
 	root.HandleFunc("GET /readyz", s.readyz)
 	if pages != nil {

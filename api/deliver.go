@@ -67,7 +67,13 @@ func newDeliverer(o outbox, m *metrics, log *slog.Logger) *deliverer {
 
 // Run delivers webhooks until ctx ends, then returns when the attempts in
 // flight have ended; they are cut short, and made again after the next start.
-func (s *Server) Run(ctx context.Context) error { return s.deliver.run(ctx) }
+//
+// TwiML that agents have left behind stops, too.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.scripts.Wait()
+	defer close(s.ending)
+	return s.deliver.run(ctx)
+}
 
 func (d *deliverer) run(ctx context.Context) error {
 	var sending sync.WaitGroup

@@ -161,6 +161,7 @@ func (c *fakeCall) Record() bridge.CallRecord {
 	return c.record
 }
 func (c *fakeCall) QualityHistory() []media.QualityPoint { return c.points }
+func (c *fakeCall) Done() <-chan struct{}                { return nil }
 func (c *fakeCall) Heard() []bridge.HeardSpan            { return nil }
 func (c *fakeCall) Transcript() []bridge.Utterance       { return c.said }
 func (c *fakeCall) Hangup(cause bridge.Cause, _ string)  { c.note("hangup %s", cause) }
@@ -173,7 +174,17 @@ func (c *fakeCall) AnswerTransfer(_ context.Context, who, answer string) error {
 }
 func (c *fakeCall) Mute(on bool) error { return c.note("mute %t", on) }
 func (c *fakeCall) Transfer(_ context.Context, r bridge.TransferRequest) error {
-	return c.note("%s to=%s room=%s", map[bool]string{false: "transfer", true: "refer"}[r.Refer], r.To, r.Room)
+	more := ""
+	if r.Agent != "" {
+		more += " agent=" + r.Agent
+	}
+	if r.Queue != "" {
+		more += " queue=" + r.Queue
+	}
+	if r.Handover != nil && r.Handover.Data != nil {
+		more += " data=" + string(r.Handover.Data)
+	}
+	return c.note("%s to=%s room=%s%s", map[bool]string{false: "transfer", true: "refer"}[r.Refer], r.To, r.Room, more)
 }
 
 // fakeStore keeps everything in memory; away makes every call fail.

@@ -42,6 +42,7 @@ type LiveCall interface {
 	Heard() []bridge.HeardSpan
 	Transcript() []bridge.Utterance
 	Hangup(cause bridge.Cause, reason string)
+	Done() <-chan struct{}
 	SendDigits(ctx context.Context, digits string) error
 	Hold(ctx context.Context, on bool) error
 	Mute(on bool) error
