@@ -307,7 +307,9 @@ func TestOpenAIBeginsAnewBeforeTheSessionEnds(t *testing.T) {
 }
 
 func TestWordsAreCutWhereTheSoundWas(t *testing.T) {
-	for share, want := range map[float64]string{0: "", 0.1: "", 0.5: "one two", 0.99: "one two three", 1: "one two three four", 2: "one two three four"} {
+	for share, want := range map[float64]string{
+		0: "", 0.1: "", 0.15: "one", 0.5: "one two", 0.9: "one two three", 0.99: "one two three four", 1: "one two three four", 2: "one two three four",
+	} {
 		if got := upTo("one two three four", share); got != want {
 			t.Errorf("%v of it is %q, want %q", share, got, want)
 		}

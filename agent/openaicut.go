@@ -16,7 +16,7 @@ func (o *openai) interrupt(cancel bool) error {
 	if o.turns.active {
 		o.voiced.discarded = o.turns.current
 	}
-	o.leg.clear()
+	o.voiced.written -= o.leg.clear()
 	heard, now := o.leg.heardOf(), o.mediaTime()
 	items := o.voiced.items
 	o.voiced.items = nil
@@ -35,7 +35,7 @@ func (o *openai) truncate(i *spoken, heard, now time.Duration) error {
 	if cut && i.length > 0 {
 		words = upTo(words, float64(heard)/float64(i.length))
 	}
-	o.leg.transcribe(said{text: words, final: true, cut: cut, byAgent: true, start: max(now-heard, 1), end: max(now, 1)})
+	o.leg.transcribe(said{text: words, final: true, cut: words != i.words, byAgent: true, start: max(now-heard, 1), end: max(now, 1)})
 	if !cut || i.length == 0 { // without sound the server has nothing to truncate
 		return nil
 	}
@@ -44,11 +44,20 @@ func (o *openai) truncate(i *spoken, heard, now time.Duration) error {
 	})
 }
 
-// upTo is the part of a text that fits into a share of its time, in whole words.
+// upTo is the part of a text that fits into a share of its time, in whole words:
+// one counts when most of it fits.
 func upTo(text string, share float64) string {
-	end := int(share * float64(len(text)))
-	if end >= len(text) {
+	at := int(share * float64(len(text)))
+	if at >= len(text) {
 		return text
 	}
-	return strings.TrimSpace(text[:max(strings.LastIndexByte(text[:end], ' '), 0)])
+	from := strings.LastIndexByte(text[:at], ' ') + 1
+	to := len(text)
+	if next := strings.IndexByte(text[at:], ' '); next >= 0 {
+		to = at + next
+	}
+	if 2*(at-from) > to-from {
+		return text[:to]
+	}
+	return strings.TrimSpace(text[:from])
 }

@@ -12,7 +12,7 @@ import (
 // voiced is what the agent says: items that have not yet been heard to their end.
 type voiced struct {
 	items     []*spoken
-	written   time.Duration // sound that the Speaker was given, as it counts
+	written   time.Duration // sound that the Speaker was given and has not dropped, as it counts what was played
 	discarded string        // a response that was interrupted: what still comes of it is dropped
 }
 
@@ -58,9 +58,6 @@ func (o *openai) item(e *realtimeEvent) (*spoken, error) {
 	}
 	if len(o.voiced.items) >= mostItems {
 		return nil, faulty(bridge.FaultFlood, "more than %d items wait to be heard", mostItems)
-	}
-	if len(o.voiced.items) == 0 { // all that was said has been heard, or dropped
-		o.voiced.written = o.leg.heardOf()
 	}
 	i := &spoken{id: e.ItemID, content: e.ContentIndex, start: o.voiced.written}
 	o.voiced.items = append(o.voiced.items, i)

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -19,45 +17,10 @@ import (
 	"github.com/roomline/roomline/web/chromium"
 )
 
-// tools is the folder with what package.json names, installed once per
-// version into the user's cache.
+// tools is the folder with what package.json names.
 func tools(t *testing.T) string {
 	t.Helper()
-	npm := chromium.Need(t, "npm", "apt-get install npm")
-	wanted, err := os.ReadFile("package.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder := filepath.Join(cache, "roomline", fmt.Sprintf("web-tools-%x", sha256.Sum256(wanted))[:26])
-	if _, err := os.Stat(folder); err == nil {
-		return folder
-	}
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	fresh, err := os.MkdirTemp(filepath.Dir(folder), "new-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(fresh, "package.json"), wanted, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	install := exec.Command(npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
-	install.Dir = fresh
-	if out, err := install.CombinedOutput(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("npm install: %v\n%s", err, out)
-		}
-		t.Skipf("the page tools could not be installed, so this is not tested: %v\n%s", err, out)
-	}
-	if err := os.Rename(fresh, folder); err != nil && !os.IsExist(err) {
-		t.Fatal(err)
-	}
-	return folder
+	return chromium.Packages(t, ".")
 }
 
 func TestTypesAreSound(t *testing.T) {

@@ -40,7 +40,7 @@ func (in *input) take(s *Session, sound []byte) {
 			in.speaking = false
 			continue
 		}
-		frame := linear(in.sound[in.looked : in.looked+media.FrameSamples])
+		frame := Linear(in.sound[in.looked : in.looked+media.FrameSamples])
 		in.frame(s, vad, media.Level(frame) > speechDB)
 	}
 }

@@ -11,7 +11,8 @@ import (
 
 // Voice is a sound of which every 20 ms are like no other, so that a test finds
 // in what arrived which part of it was heard: a tone that climbs and wobbles,
-// another one for each n. It is 8 kHz µ-law at −15 dBFS.
+// another one for each n. It is 8 kHz µ-law at −15 dBFS, without the code of
+// negative zero, so that decoding and encoding it again changes nothing.
 func Voice(n int, length time.Duration) []byte {
 	pcm := make([]int16, int(length.Seconds()*media.NarrowbandHz))
 	phase := 0.
@@ -21,7 +22,7 @@ func Voice(n int, length time.Duration) []byte {
 		phase += 2 * math.Pi * freq / media.NarrowbandHz
 		pcm[i] = int16(8000 * math.Sin(phase))
 	}
-	return mulaw(pcm)
+	return MuLaw(Linear(MuLaw(pcm)))
 }
 
 // matchBytes is how much of a Voice is compared at once: 10 ms.
@@ -47,7 +48,8 @@ func duration(bytes int) time.Duration {
 	return time.Duration(bytes) * time.Second / media.NarrowbandHz
 }
 
-func mulaw(pcm []int16) []byte {
+// MuLaw encodes 8 kHz sound.
+func MuLaw(pcm []int16) []byte {
 	enc, err := transcode.NewEncoder(media.PCMU, media.NarrowbandHz, transcode.DefaultOpus())
 	if err != nil {
 		panic(err)
@@ -69,7 +71,7 @@ func (s *Session) toWire(sound []byte) []byte {
 		return sound
 	}
 	out := make([]byte, 0, 6*len(sound))
-	for _, v := range linear(sound) {
+	for _, v := range Linear(sound) {
 		for range 3 {
 			out = append(out, byte(v), byte(uint16(v)>>8))
 		}
@@ -86,10 +88,11 @@ func (s *Session) fromWire(sound []byte) []byte {
 	for i := range pcm {
 		pcm[i] = int16(uint16(sound[6*i]) | uint16(sound[6*i+1])<<8)
 	}
-	return mulaw(pcm)
+	return MuLaw(pcm)
 }
 
-func linear(sound []byte) []int16 {
+// Linear decodes 8 kHz µ-law.
+func Linear(sound []byte) []int16 {
 	dec, err := transcode.NewDecoder(media.PCMU, media.NarrowbandHz)
 	if err != nil {
 		panic(err)
