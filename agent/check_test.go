@@ -156,3 +156,33 @@ func TestNamesAreRemembered(t *testing.T) {
 		t.Error("nobody listens")
 	}
 }
+
+func TestTLSSessionsAreResumed(t *testing.T) {
+	resumed := make(chan bool, 4)
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		resumed <- r.TLS.DidResume
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer ws.CloseNow()
+		(&machine{}).talk(context.Background(), ws, works)
+	}))
+	defer srv.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	h := &House{Exchange: &bridge.Exchange{}, TLS: &tls.Config{RootCAs: roots}}
+	h.init()
+	for i := range 2 {
+		leg := h.openLeg("wss"+strings.TrimPrefix(srv.URL, "https"), dialplan.Agent{Name: "bot"}, probeSpec(dialplan.Agent{Name: "bot"}), nil)
+		await(t, leg, bridge.AgentReady)
+		if got, want := <-resumed, i > 0; got != want {
+			t.Errorf("connection %d is resumed: %v", i, got)
+		}
+		for leg.spoken.Load() == 0 { // a ticket comes with the first data
+			time.Sleep(time.Millisecond)
+		}
+		leg.End("over")
+		drop(leg)
+	}
+}
