@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/roomline/roomline/media/speech"
 	"github.com/roomline/roomline/phone"
 )
 
@@ -23,7 +24,7 @@ type caller struct {
 	quiet   time.Duration // when the caller was last heard
 	said    []saying
 	judged  map[Span]string // utterances that were recognised
-	rest    []string        // phrases of the last one, after the one that was expected
+	rest    []speech.Heard  // phrases of the last one, after the one that was expected
 	hanging bool            // the caller has hung up
 	hungUp  bool            // the other side has
 	keyed   bool            // the caller pressed keys at the cursor

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/speech"
 	"github.com/roomline/roomline/phone"
 )
 
@@ -261,16 +262,16 @@ func (c *caller) awaitKeys(ctx context.Context, keys string, within time.Duratio
 
 // awaitSpeech waits for an utterance that begins in time and is one of the phrases.
 func (c *caller) awaitSpeech(ctx context.Context, e Expect, within time.Duration) error {
-	if c.among(c.rest, e.Phrases) {
+	deadline := c.now() + within
+	if c.among(c.rest, e.Phrases, deadline) {
 		return nil
 	}
-	deadline := c.now() + within
 	for {
 		u, err := c.utterance(ctx, deadline)
 		if err != nil {
 			return err
 		}
-		matched, err := c.recognised(ctx, u, e.Phrases)
+		matched, err := c.recognised(ctx, u, e.Phrases, deadline)
 		if err != nil || matched {
 			return err
 		}
@@ -309,29 +310,29 @@ func (c *caller) utterance(ctx context.Context, deadline time.Duration) (found S
 const parts = 8
 
 // recognised tells whether an utterance, or a part of it between two pauses, is
-// one of the phrases. The cursor moves behind it; what was said after the phrase
-// waits for the next expectation.
-func (c *caller) recognised(ctx context.Context, u Span, phrases []string) (bool, error) {
+// one of the phrases and began in time. The cursor moves behind it; what was said
+// after the phrase waits for the next expectation.
+func (c *caller) recognised(ctx context.Context, u Span, phrases []string, deadline time.Duration) (bool, error) {
 	runs := pieces(c.ear.since(u.From), u)
-	heard, err := c.props.understand(ctx, c.ear.sound(u), len(runs) > 0 || c.keyed)
+	heard, err := c.understand(ctx, u, len(runs) > 0 || c.keyed)
 	if err != nil {
 		return false, err
 	}
-	c.judged[u] = strings.Join(heard, ", ")
+	c.judged[u] = words(heard)
 	if c.judged[u] != "" {
 		c.note(u.From, "agent", "%s", c.judged[u])
 	}
-	if c.among(heard, phrases) {
+	if c.among(heard, phrases, deadline) {
 		c.cursor, c.keyed = u.To, false
 		return true, nil
 	}
 	for _, piece := range runs[:min(len(runs), parts)] {
-		heard, err := c.props.understand(ctx, c.ear.sound(piece), false)
+		heard, err := c.understand(ctx, piece, false)
 		if err != nil {
 			return false, err
 		}
-		if c.among(heard, phrases) {
-			c.note(piece.From, "agent", "%s", heard[0])
+		if c.among(heard, phrases, deadline) {
+			c.note(piece.From, "agent", "%s", words(heard))
 			c.cursor, c.keyed = piece.To, false
 			return true, nil
 		}
@@ -339,10 +340,28 @@ func (c *caller) recognised(ctx context.Context, u Span, phrases []string) (bool
 	return false, nil
 }
 
-// among looks for one of phrases in what was heard, and keeps what comes after it.
-func (c *caller) among(heard, phrases []string) bool {
+// understand is what was said in a span, in time from the answer.
+func (c *caller) understand(ctx context.Context, s Span, pauses bool) ([]speech.Heard, error) {
+	heard, err := c.props.understand(ctx, c.ear.sound(s), pauses)
+	for i := range heard {
+		heard[i].From, heard[i].To = max(s.From, s.From-around+heard[i].From), s.From-around+heard[i].To
+	}
+	return heard, err
+}
+
+func words(heard []speech.Heard) string {
+	list := make([]string, len(heard))
 	for i, h := range heard {
-		if slices.ContainsFunc(phrases, func(p string) bool { return sameWords(p, h) }) {
+		list[i] = h.Phrase
+	}
+	return strings.Join(list, ", ")
+}
+
+// among looks for one of phrases in what was heard up to a time, and keeps what
+// comes after it.
+func (c *caller) among(heard []speech.Heard, phrases []string, deadline time.Duration) bool {
+	for i, h := range heard {
+		if h.From <= deadline && slices.ContainsFunc(phrases, func(p string) bool { return sameWords(p, h.Phrase) }) {
 			c.rest = heard[i+1:]
 			return true
 		}

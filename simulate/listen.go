@@ -90,9 +90,11 @@ const shortestAnswer = 250 * time.Millisecond
 // talking reports whether they speak right now.
 func (l *listener) talking() bool { return l.detector.open && !l.over }
 
+// around is what belongs to a span's sound on either side.
+const around = 100 * time.Millisecond
+
 // sound is what was heard in a span, with a moment around it.
 func (l *listener) sound(s Span) []int16 {
-	const around = 100 * time.Millisecond
 	return cut(l.pcm, Span{s.From - l.lead - around, s.To - l.lead + around})
 }
 

@@ -55,6 +55,8 @@ func (t *Talk) react(turn Turn, until time.Duration) Reaction {
 			return r
 		case s.From < turn.From && s.To > turn.From:
 			r.Over, r.Yield = true, s.To-turn.From
+		case r.Over && s.From < turn.To: // they took a breath, and went on
+			r.Yield = s.To - turn.From
 		case s.From >= turn.From && s.To > turn.To:
 			r.Answered, r.Latency = true, max(0, s.From-turn.To)
 			return r

@@ -29,6 +29,7 @@ func TestReactions(t *testing.T) {
 		"it belongs to the next question": {agent: []Span{{6 * s, 7 * s}}, turns: []Turn{asked, turn(4*s, 5*s)}, latency: -1, yield: -1, unanswered: 1},
 		"they yield after 300 ms":         {agent: []Span{{s, 2300 * ms}, {4 * s, 5 * s}}, turns: []Turn{asked}, latency: s, yield: 300 * ms},
 		"they do not yield":               {agent: []Span{{s, 6 * s}}, turns: []Turn{asked}, latency: -1, yield: 4 * s, unanswered: 1},
+		"they only take a breath":         {agent: []Span{{s, 2300 * ms}, {2800 * ms, 6 * s}}, turns: []Turn{asked}, latency: -1, yield: 4 * s, unanswered: 1},
 		"they begin too early":            {agent: []Span{{2800 * ms, 5 * s}}, turns: []Turn{asked}, latency: 0, yield: -1},
 		"a word in between is no answer":  {agent: []Span{{2200 * ms, 2400 * ms}, {3500 * ms, 4 * s}}, turns: []Turn{asked}, latency: 500 * ms, yield: -1},
 	} {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/speech"
 	"github.com/roomline/roomline/phone"
 )
 
@@ -25,7 +26,7 @@ type Tools struct {
 // ones it is made of. It is used by several goroutines at once.
 type Recognizer interface {
 	Recognize(ctx context.Context, pcm []int16) (string, error)
-	RecognizeSequence(ctx context.Context, pcm []int16) ([]string, error)
+	RecognizeSequence(ctx context.Context, pcm []int16) ([]speech.Heard, error)
 	Close()
 }
 
@@ -130,7 +131,7 @@ func bare(s string) string {
 
 // understand is what an utterance says: one phrase, or several where there are
 // pauses in it; nil for none.
-func (p *props) understand(ctx context.Context, pcm []int16, pauses bool) ([]string, error) {
+func (p *props) understand(ctx context.Context, pcm []int16, pauses bool) ([]speech.Heard, error) {
 	p.working.Lock()
 	defer p.working.Unlock()
 	if pauses {
@@ -140,5 +141,5 @@ func (p *props) understand(ctx context.Context, pcm []int16, pauses bool) ([]str
 	if phrase == "" {
 		return nil, err
 	}
-	return []string{phrase}, err
+	return []speech.Heard{{Phrase: phrase, To: timeOf(len(pcm))}}, err
 }

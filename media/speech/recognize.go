@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/roomline/roomline/media"
 )
@@ -73,47 +74,53 @@ func (r *Recognizer) Close() { os.RemoveAll(r.dir) }
 // [NewRecognizer]; empty when nothing was understood. pcm is one whole utterance
 // with little silence around it.
 func (r *Recognizer) Recognize(ctx context.Context, pcm []int16) (string, error) {
-	heard, err := r.decode(ctx, oneGrammar, pcm)
+	heard, _, err := r.decode(ctx, oneGrammar, pcm)
 	if i := slices.Index(r.plain, heard); i >= 0 {
 		return r.phrases[i], err
 	}
 	return "", err
 }
 
-// decode returns the words of pcm as a grammar allows them.
-func (r *Recognizer) decode(ctx context.Context, grammar string, pcm []int16) (string, error) {
+// padding is the quiet on either side of what is decoded.
+const padding = 200 * time.Millisecond
+
+// decode returns the words of pcm as a grammar allows them, and the line that tells
+// when each was said.
+func (r *Recognizer) decode(ctx context.Context, grammar string, pcm []int16) (words, segments string, err error) {
 	dir, err := os.MkdirTemp(r.dir, "one-")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer os.RemoveAll(dir)
 	f, err := os.Create(filepath.Join(dir, "narrow.wav"))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := errors.Join(media.WriteWAV(f, pcm, media.NarrowbandHz), f.Close()); err != nil {
-		return "", err
+		return "", "", err
 	}
 	// The model knows nothing but 16 kHz, and wants a moment of quiet on either side.
+	quiet := strconv.FormatFloat(padding.Seconds(), 'f', -1, 64)
 	wide, list, said := filepath.Join(dir, "wide.wav"), filepath.Join(dir, "list"), filepath.Join(dir, "said")
-	if err := run(ctx, "sox", "sox", f.Name(), "-r", strconv.Itoa(media.WidebandHz), wide, "pad", "0.2", "0.2"); err != nil {
-		return "", err
+	if err := run(ctx, "sox", "sox", f.Name(), "-r", strconv.Itoa(media.WidebandHz), wide, "pad", quiet, quiet); err != nil {
+		return "", "", err
 	}
 	if err := os.WriteFile(list, []byte("wide\n"), 0o600); err != nil {
-		return "", err
+		return "", "", err
 	}
 	err = run(ctx, "pocketsphinx", "pocketsphinx_batch", "-hmm", model+"en-us",
 		"-dict", filepath.Join(r.dir, "said.dict"), "-jsgf", filepath.Join(r.dir, grammar),
-		"-adcin", "yes", "-adchdr", "44", "-cepdir", dir, "-cepext", ".wav", "-ctl", list, "-hyp", said, "-logfn", "/dev/null")
+		"-adcin", "yes", "-adchdr", "44", "-cepdir", dir, "-cepext", ".wav", "-ctl", list, "-hyp", said, "-hypseg", said+".seg", "-logfn", "/dev/null")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	text, err := os.ReadFile(said)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
+	times, err := os.ReadFile(said + ".seg")
 	heard, _, _ := strings.Cut(string(text), "(")
-	return strings.Join(strings.Fields(heard), " "), nil
+	return strings.Join(strings.Fields(heard), " "), string(times), err
 }
 
 // Recognize is a [Recognizer] for one utterance.
