@@ -40,6 +40,7 @@ func failed(t *testing.T, r *Result, kind Kind, step int, words ...string) *Fail
 }
 
 func TestAConversationOfTonesIsMeasured(t *testing.T) {
+	t.Parallel()
 	a := peer{greets: 300 * ms, lasts: 600 * ms, answers: 500 * ms, yields: -1, presses: "42", leaves: true}
 	folder := t.TempDir()
 	r := a.call(t, `
@@ -73,6 +74,7 @@ scenarios:
 }
 
 func TestInterruptionsAreMeasured(t *testing.T) {
+	t.Parallel()
 	const script = `
 scenarios:
   - name: barge in
@@ -131,12 +133,14 @@ func TestWhatDoesNotComeFails(t *testing.T) {
 }
 
 func TestBeepsRefusalsAndHoldsPass(t *testing.T) {
+	t.Parallel()
 	passed(t, peer{refuse: bridge.CauseBusy}.call(t, "scenarios: [{steps: [expect: {refused: busy}]}, {steps: [expect: {refused: 486}]}, {steps: [expect: {refused: true}]}]"))
 	passed(t, peer{greets: 200 * ms, lasts: 300 * ms, answers: -1, yields: -1}.call(t,
 		"scenarios: [{steps: [expect: {beep: true}, hold: 200ms, wait: {from: 10ms, to: 50ms}, hangup]}]"))
 }
 
 func TestNobodyAnswersTheAddress(t *testing.T) {
+	t.Parallel()
 	s, err := Parse([]byte("scenarios: [{to: 'sip:a@127.0.0.1:9', ring: 1s, steps: [hangup]}]"), "x.yaml", noEnv)
 	if err != nil {
 		t.Fatal(err)
@@ -151,6 +155,7 @@ func TestNobodyAnswersTheAddress(t *testing.T) {
 }
 
 func TestInterruptingHangsUpAndStillReports(t *testing.T) {
+	t.Parallel()
 	to := peer{greets: 0, lasts: time.Second, answers: -1, yields: -1}.answer(t)
 	s, err := Parse([]byte("scenarios:\n  - {name: one, steps: [expect: {sound: true}, wait: 60s]}\n  - {name: two, steps: [wait: 60s]}"), "x.yaml", noEnv)
 	if err != nil {
@@ -175,6 +180,7 @@ func TestInterruptingHangsUpAndStillReports(t *testing.T) {
 }
 
 func TestRepeatingAndSeeds(t *testing.T) {
+	t.Parallel()
 	to := peer{greets: 0, lasts: 100 * ms, answers: -1, yields: -1}.answer(t)
 	s, err := Parse([]byte("scenarios: [{name: a, steps: [hangup]}, {name: b, steps: [hangup]}]\nassert: {setup: 20s}"), "x.yaml", noEnv)
 	if err != nil {

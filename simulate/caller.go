@@ -23,12 +23,12 @@ type caller struct {
 	cursor  time.Duration // what was heard before is past
 	quiet   time.Duration // when the caller was last heard
 	said    []saying
-	judged  map[Span]string // utterances that were recognised
-	rest    []speech.Heard  // phrases of the last one, after the one that was expected
-	hanging bool            // the caller has hung up
-	hungUp  bool            // the other side has
-	keyed   bool            // the caller pressed keys at the cursor
-	pressed []rune          // keys of the other side not yet expected
+	judged  map[Span][]speech.Heard // utterances that were recognised, and as what
+	rest    []speech.Heard          // phrases of the last one, after the one that was expected
+	hanging bool                    // the caller has hung up
+	hungUp  bool                    // the other side has
+	keyed   bool                    // the caller pressed keys at the cursor
+	pressed []rune                  // keys of the other side not yet expected
 	notes   []Note
 }
 

@@ -69,20 +69,25 @@ func but(heard string) string {
 // heard says in words what has come since the cursor.
 func (c *caller) heard() string {
 	utterances, _ := c.ear.utterances(c.cursor, c.scenario.Pause, c.keyed)
-	var words []string
+	var said []string
 	for _, u := range utterances {
+		phrases, known := c.judged[u]
+		for _, h := range phrases {
+			said = append(said, fmt.Sprintf("%q at %.2f s", h.Phrase, h.From.Seconds()))
+		}
+		if len(phrases) > 0 {
+			continue
+		}
 		what := fmt.Sprintf("sound of %.1f s", u.Length().Seconds())
-		if phrase, known := c.judged[u]; known && phrase != "" {
-			what = fmt.Sprintf("%q", phrase)
-		} else if known {
+		if known {
 			what += " that is none of the phrases"
 		}
-		words = append(words, fmt.Sprintf("%s at %.2f s", what, u.From.Seconds()))
+		said = append(said, fmt.Sprintf("%s at %.2f s", what, u.From.Seconds()))
 	}
-	if len(words) == 0 {
+	if len(said) == 0 {
 		return "heard nothing"
 	}
-	return "heard " + strings.Join(words, ", ")
+	return "heard " + strings.Join(said, ", ")
 }
 
 // watch looks again and again until seen, or errNever when it is known what was
@@ -318,10 +323,8 @@ func (c *caller) recognised(ctx context.Context, u Span, phrases []string, deadl
 	if err != nil {
 		return false, err
 	}
-	c.judged[u] = words(heard)
-	if c.judged[u] != "" {
-		c.note(u.From, "agent", "%s", c.judged[u])
-	}
+	c.judged[u] = heard
+	c.noteHeard(heard)
 	if c.among(heard, phrases, deadline) {
 		c.cursor, c.keyed = u.To, false
 		return true, nil
@@ -332,7 +335,7 @@ func (c *caller) recognised(ctx context.Context, u Span, phrases []string, deadl
 			return false, err
 		}
 		if c.among(heard, phrases, deadline) {
-			c.note(piece.From, "agent", "%s", words(heard))
+			c.noteHeard(heard)
 			c.cursor, c.keyed = piece.To, false
 			return true, nil
 		}
@@ -349,12 +352,11 @@ func (c *caller) understand(ctx context.Context, s Span, pauses bool) ([]speech.
 	return heard, err
 }
 
-func words(heard []speech.Heard) string {
-	list := make([]string, len(heard))
-	for i, h := range heard {
-		list[i] = h.Phrase
+// noteHeard keeps what was understood for the report.
+func (c *caller) noteHeard(heard []speech.Heard) {
+	for _, h := range heard {
+		c.note(h.From, "agent", "%s", h.Phrase)
 	}
-	return strings.Join(list, ", ")
 }
 
 // among looks for one of phrases in what was heard up to a time, and keeps what

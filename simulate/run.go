@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/roomline/roomline/media/speech"
 	"github.com/roomline/roomline/phone"
 )
 
@@ -251,7 +252,7 @@ func (o *Options) dial(ctx context.Context, p *phone.Phone, w *work) {
 		out.Report = call.Report()
 		return
 	}
-	c := &caller{scenario: s, props: w.props, random: w.random, call: call, ear: listen(call, answered), judged: map[Span]string{}}
+	c := &caller{scenario: s, props: w.props, random: w.random, call: call, ear: listen(call, answered), judged: map[Span][]speech.Heard{}}
 	out.Answered = true
 	out.Failure = c.play(ctx)
 	c.finish(out)
@@ -293,6 +294,7 @@ func (c *caller) finish(out *Outcome) {
 	c.ear.follow()
 	t := c.talk()
 	t.Length = min(length, t.Length)
+	slices.SortStableFunc(c.notes, func(a, b Note) int { return int(a.At - b.At) })
 	out.Talk, out.Report, out.Notes = *t, c.call.Report(), c.notes
 	out.Figures = measure(t, out.Report)
 	if out.Failure == nil {

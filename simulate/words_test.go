@@ -93,8 +93,10 @@ func hear(t *testing.T, tools Tools, to, scenarios string) *Result {
 }
 
 func TestWordsAreUnderstoodOneAfterAnother(t *testing.T) {
+	t.Parallel()
 	tools := debian(t)
 	t.Run("apart", func(t *testing.T) {
+		t.Parallel()
 		to := talker(t, tools, 900*ms, "Welcome to the clinic.", "We are open from nine to five.", "Good bye.")
 		passed(t, hear(t, tools, to, `
 phrases: [are you still there, one moment please]
@@ -107,6 +109,7 @@ scenarios:
 `))
 	})
 	t.Run("within one utterance", func(t *testing.T) {
+		t.Parallel()
 		to := talker(t, tools, 300*ms, "Welcome to the clinic.", "We are open from nine to five.")
 		passed(t, hear(t, tools, to, `
 scenarios:
@@ -118,6 +121,7 @@ scenarios:
 }
 
 func TestOtherWordsAreNotTakenForThoseExpected(t *testing.T) {
+	t.Parallel()
 	tools := debian(t)
 	to := talker(t, tools, 900*ms, "I did not understand.", "Are you still there?")
 	r := hear(t, tools, to, `

@@ -94,7 +94,7 @@ func TestTheExampleAgentPassesItsSuite(t *testing.T) {
 	agent := buildClinic(t).start("")
 	h := startHouse(t, fmt.Sprintf("agents:\n  - {name: ivr, url: %q}\nroutes:\n  - {name: clinic, to: clinic, agent: ivr}\n", agent()))
 	html := filepath.Join(t.TempDir(), "report.html")
-	status, out, report := runSimulate(t, clinicSuite, "--to", fmt.Sprintf("sip:clinic@%s", h.ua.Addr()), "--parallel", "3", "--report", html, "-v")
+	status, out, report := runSimulate(t, clinicSuite, "--to", fmt.Sprintf("sip:clinic@%s", h.ua.Addr()), "--parallel", "5", "--report", html, "-v")
 	if status != 0 || report.Failures+report.Errors != 0 || report.Tests < 11 {
 		t.Fatalf("exit status %d, %d of %d failed:\n%s", status, report.Failures, report.Tests, out)
 	}
