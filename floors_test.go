@@ -17,7 +17,7 @@ const module = "github.com/roomline/roomline/"
 // floor. Folders of one floor do not import each other, unless one is the
 // other's parent folder.
 var floors = [][]string{
-	{"media", "media/impair", "media/prompts", "media/red", "media/stoi", "sip/text"},
+	{"media", "media/amd", "media/impair", "media/prompts", "media/red", "media/stoi", "sip/text"},
 	{"dialplan", "media/speech", "transcode", "transcode/earpiece", "media/rtp", "media/webrtc", "media/webrtc/whip"},
 	{"bridge"},
 	{"sip/grammar", "sip/sdp", "sip/stir", "sip/trace"},
