@@ -205,7 +205,7 @@ func (l *leg) ready() error {
 	}
 	p.Withhold(l.withheld)
 	if l.voice, err = p.Speak(bridge.SpeakerSpec{
-		ID: "voice", Codec: media.PCMU, Marked: l.markPlayed, Began: l.began,
+		ID: "voice", Codec: media.PCMU, Marked: l.markPlayed, Began: l.began, Rested: l.patience.rested,
 	}); err != nil {
 		p.Leave()
 		return faulty(bridge.FaultInternal, "it cannot speak: %s", err)
@@ -267,7 +267,7 @@ func (l *leg) markPlayed(name string) {
 
 // began is told by the Speaker when a turn of the agent begins to be heard.
 func (l *leg) began() {
-	l.patience.answered()
+	l.patience.began()
 	l.tell(bridge.AgentEvent{Kind: bridge.AgentSpoke})
 }
 

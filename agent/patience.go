@@ -16,6 +16,7 @@ type patience struct {
 	lost  func()
 
 	mu     sync.Mutex
+	speaks bool // the agent, whatever others say
 	timer  *time.Timer
 	cancel func() // of the watch over the room
 	closed bool
@@ -56,7 +57,7 @@ func (p *patience) turn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.after <= 0 || p.closed:
+	case p.after <= 0 || p.closed || p.speaks:
 	case p.timer == nil:
 		p.timer = time.AfterFunc(p.after, p.lost)
 	default:
@@ -71,6 +72,20 @@ func (p *patience) answered() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+}
+
+// began and rested say when the agent speaks.
+func (p *patience) began() {
+	p.answered()
+	p.setSpeaks(true)
+}
+
+func (p *patience) rested() { p.setSpeaks(false) }
+
+func (p *patience) setSpeaks(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.speaks = on
 }
 
 func (p *patience) close() {

@@ -32,6 +32,8 @@ type attendance struct {
 	tale     []string      // how those failed
 	patience time.Duration // 0: endless
 	alarm    alarm
+	turns    chan Turn // of the caller
+	deaf     func()    // ends turns; nil: there are none
 }
 
 // attend sends an agent to the caller, who is answered as the target says.
@@ -194,6 +196,7 @@ func (c *Call) attended() (next step, leaves bool) {
 	}
 	name, e := a.agent.Name, *a.over
 	if e.Fault == FaultNone && !a.parted {
+		a.silence()
 		c.agent = nil
 		return c.end(CauseNormal, "agent "+name+" said goodbye"+withReason(e.Reason)), true
 	}
@@ -266,7 +269,7 @@ func (c *Call) isServedBy(seat *Participant) bool {
 // depend any more; it goes when the call ends.
 func (c *Call) standDown(seat *Participant) {
 	if c.isServedBy(seat) {
-		c.agent.alarm.stop()
+		c.agent.silence()
 		c.copilots, c.agent = append(c.copilots, c.agent.leg), nil
 	}
 }
@@ -301,6 +304,14 @@ func (c *Call) lastResort() *dialplan.Target {
 	return t
 }
 
+// silence ends what watches over the agent.
+func (a *attendance) silence() {
+	a.alarm.stop()
+	if a.deaf != nil {
+		a.deaf()
+	}
+}
+
 // releaseAgents lets all agents go at the end of the call.
 func (c *Call) releaseAgents() {
 	c.dismiss("the call has ended")
@@ -314,7 +325,7 @@ func (c *Call) releaseAgents() {
 func (c *Call) dismiss(reason string) {
 	if a := c.agent; a != nil {
 		c.agent = nil
-		a.alarm.stop()
+		a.silence()
 		if a.leg != nil {
 			a.leg.End(reason)
 		}

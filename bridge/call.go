@@ -249,6 +249,8 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 			if c.agentTold(e, ok) {
 				return LineEvent{}, isReady
 			}
+		case t := <-c.agent.heardTurns():
+			c.callerTurned(t)
 		case now := <-c.agent.due():
 			if c.agentDue(now) {
 				return LineEvent{}, isReady

@@ -66,6 +66,7 @@ func (a *attendance) due() <-chan time.Time {
 // awaitSpeech: the caller listens from now on.
 func (c *Call) awaitSpeech() {
 	a := c.agent
+	c.listenForTurns()
 	if a.spoke || a.over != nil {
 		return
 	}
@@ -93,10 +94,61 @@ func (c *Call) agentSpoke() {
 	c.unfill()
 }
 
+// listenForTurns has the call told when its caller begins and ends a turn, for as
+// long as an agent serves it.
+func (c *Call) listenForTurns() {
+	a := c.agent
+	if a == nil || a.patience <= 0 || a.deaf != nil || c.seat == nil {
+		return
+	}
+	a.turns = make(chan Turn, 16)
+	a.deaf = c.seat.Turns(TurnSpec{}, func(t Turn) {
+		select {
+		case a.turns <- t:
+		default: // the call is busy; the leg watches its own patience, too
+		}
+	})
+}
+
+// heardTurns is nil, on which nothing ever comes, when nobody listens for turns.
+func (a *attendance) heardTurns() <-chan Turn {
+	if a == nil {
+		return nil
+	}
+	return a.turns
+}
+
+// callerTurned: after the caller's turn it is the agent's. One that speaks into
+// the end of a turn, or before it has been heard at all, is not waited for.
+func (c *Call) callerTurned(t Turn) {
+	a := c.agent
+	switch {
+	case !a.spoke || a.over != nil:
+	case t.Began:
+		a.alarm.set(time.Time{}, a.alarm.giveUp)
+	case !a.isSpeaking():
+		giveUp := a.alarm.giveUp // of an earlier turn, which is not answered either
+		if giveUp.IsZero() {
+			giveUp = t.At.Add(a.forgives())
+		}
+		a.alarm.set(t.At.Add(a.patience), giveUp)
+	}
+}
+
+// isSpeaking reports whether the agent is heard now.
+func (a *attendance) isSpeaking() bool {
+	p := a.leg.Participant()
+	return p != nil && p.Record().Speaking
+}
+
 // agentSilent: the agent's patience with itself is over.
 func (c *Call) agentSilent() {
 	a := c.agent
-	a.alarm.set(time.Now(), time.Now().Add(a.forgives()-a.patience))
+	giveUp := a.alarm.giveUp
+	if giveUp.IsZero() {
+		giveUp = time.Now().Add(a.forgives() - a.patience)
+	}
+	a.alarm.set(time.Now(), giveUp)
 }
 
 // agentDue does what the alarm was set for, and reports whether the agent is
