@@ -51,9 +51,10 @@ type Call struct {
 	line      Line
 	events    <-chan LineEvent
 	emergency bool
-	hops      Hops   // of the INVITE
-	name      string // its display name
-	urgency   string // of its route: high, low, or empty
+	hops      Hops    // of the INVITE
+	name      string  // its display name
+	tended    *tended // by whom in a browser took it from a queue; nil: by nobody
+	urgency   string  // of its route: high, low, or empty
 	trunk     dialplan.Trunk
 	slot      *slot
 	way       way      // how an outbound call leaves
@@ -188,6 +189,9 @@ func (c *Call) active() step {
 	for {
 		c.asking.put(c, time.Now())
 		if next, leaves := c.attended(); leaves {
+			return next
+		}
+		if next := c.forsaken(time.Now()); next != nil {
 			return next
 		}
 		switch e, what := c.wait(nil, second.C); {

@@ -9,6 +9,12 @@ import (
 const (
 	// arrives is how long a browser that has accepted may take to come into the room.
 	arrives = 20 * time.Second
+	// alone is how long a caller whom a browser took may be without anybody in the
+	// room, before they wait in the queue again.
+	alone = 10 * time.Second
+	// connects is how long the sound of who has come may take to come as well, before
+	// they are taken for somebody who only listens.
+	connects = 3 * time.Second
 	// staysFor is how long who has accepted must stay to have taken the call: one who
 	// vanishes sooner leaves it to the next.
 	staysFor = 3 * time.Second
@@ -25,12 +31,17 @@ func (c *Call) enqueue(t dialplan.Target) step {
 	if err != nil {
 		return c.otherwise(t, CauseNoRoute, err.Error())
 	}
+	return c.waitIn(t, room, time.Now())
+}
+
+// waitIn puts the call into the queue; since is when it began to wait.
+func (c *Call) waitIn(t dialplan.Target, room string, since time.Time) step {
 	settings, _ := c.x.plan().QueueNamed(t.Queue)
 	if t.Else == nil {
 		t.Else = settings.Else
 	}
 	o, err := c.x.queues.join(queueSpec{
-		queue: t.Queue, call: c, room: room, handover: c.handover, priority: c.priority(), way: c.wayToPeople(), tell: c.stir,
+		queue: t.Queue, call: c, room: room, handover: c.handover, priority: c.priority(), way: c.wayToPeople(), tell: c.stir, since: since,
 	})
 	if err != nil {
 		return c.otherwise(t, causeOfError(err), err.Error())
@@ -205,7 +216,7 @@ func (w *waiter) taken(by acceptance, now time.Time) (next step, done bool) {
 		w.merge(by, now)
 	case here && now.Sub(w.merged) >= staysFor:
 		if by.leg == nil || c.x.pair(c, by.leg) {
-			w.o.settle()
+			w.settle(by)
 			return c.active, true
 		}
 		w.back("who had accepted left at once")
@@ -216,6 +227,53 @@ func (w *waiter) taken(by acceptance, now time.Time) (next step, done bool) {
 		w.back("who had accepted did not come")
 	}
 	return nil, false
+}
+
+// settle notes that the call is in good hands.
+func (w *waiter) settle(by acceptance) {
+	w.o.settle()
+	if by.leg == nil {
+		w.c.tended = &tended{target: w.t, room: w.room, since: w.o.spec.since}
+	}
+}
+
+// tended is a call that somebody in a browser took from a queue.
+type tended struct {
+	target dialplan.Target
+	room   string
+	since  time.Time // when it began to wait
+	lonely time.Time // since when nobody is with the caller; zero: somebody is
+}
+
+// forsaken takes a caller back to the queue when whoever took them has gone for
+// good, such as with a browser that crashed; nil: they have not. The call is asked
+// every second, and not any more once it has gone elsewhere.
+func (c *Call) forsaken(now time.Time) step {
+	t := c.tended
+	switch {
+	case t == nil:
+		return nil
+	case c.Record().Room != t.room || c.partner() != nil:
+		c.tended = nil
+		return nil
+	case c.errand != nil || c.warm != nil || c.agent != nil || c.x.company(c):
+		t.lonely = time.Time{}
+		return nil
+	case t.lonely.IsZero():
+		t.lonely = now
+	}
+	if now.Sub(t.lonely) < alone {
+		return nil
+	}
+	c.tended = nil
+	return c.waitIn(t.target, t.room, t.since)
+}
+
+// company reports whether anybody else is in the call's room.
+func (x *Exchange) company(c *Call) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.othersLocked(c)
 }
 
 // merge lets the caller hear who has accepted.

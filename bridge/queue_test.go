@@ -106,6 +106,9 @@ func (h *house) attend(room, identity string) *Participant {
 		h.t.Fatal(err)
 	}
 	p := join(h.t, r, identity, KindBrowser)
+	if _, err := p.Publish(TrackSpec{ID: "mic", Codec: media.Opus}); err != nil {
+		h.t.Fatal(err)
+	}
 	synctest.Wait()
 	return p
 }
@@ -656,4 +659,62 @@ func TestCallersAreToldTheirPlace(t *testing.T) {
 			h.t.Errorf("the second caller was told of places %v", places)
 		}
 	})
+}
+
+func TestACallerWhoIsLeftAloneWaitsAgain(t *testing.T) {
+	queueing(t, func(h *house) {
+		_, c := h.caller("desk")
+		got, err := h.AcceptQueued("desk", "", "ann", "")
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		ann := h.attend(got.Room, "ann")
+		time.Sleep(time.Minute)
+		_, later := h.caller("desk")
+		ann.Leave()
+		time.Sleep(alone - 2*time.Second)
+		h.queue("desk", later)
+		back := h.attend(got.Room, "bob") // a colleague looks in
+		time.Sleep(time.Minute)
+		h.queue("desk", later)
+		back.Leave()
+		time.Sleep(alone + 2*time.Second)
+		h.queue("desk", c, later)
+		got, err = h.AcceptQueued("desk", "", "bob", "")
+		if err != nil || got.Call.ID != c.id {
+			h.t.Fatalf("%+v, %v", got, err)
+		}
+		bob := h.attend(got.Room, "bob")
+		time.Sleep(5 * time.Second)
+		if err := c.Transfer(h.t.Context(), TransferRequest{Room: "lobby"}); err != nil {
+			h.t.Fatal(err)
+		}
+		bob.Leave()
+		time.Sleep(time.Minute)
+		h.queue("desk", later)
+		if r := c.Record(); r.Room != "lobby" || r.State != StateActive {
+			h.t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestTheCallerHangsUpWhileTheyAreOfferedWarmly(t *testing.T) {
+	for _, queue := range []string{"phones", "desk"} {
+		queueing(t, func(h *house) {
+			watch, err := h.WatchQueue("desk", "ann", true)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			defer watch.Close()
+			l, c := h.caller("lobby")
+			if err := c.Transfer(h.t.Context(), TransferRequest{Queue: queue, Warm: true}); err != nil {
+				h.t.Fatal(err)
+			}
+			h.queue(queue, c)
+			l.ended(LineEvent{Cause: CauseNormal})
+			h.cdr(c)
+			h.queue(queue)
+			h.ringing()
+		})
+	}
 }

@@ -96,5 +96,13 @@ func (x *Exchange) seatsOf(room, identity string) (all []*Participant) {
 	})
 }
 
-// attends reports whether somebody is in a room by browser or WHIP.
-func (x *Exchange) attends(room, identity string) bool { return len(x.seatsOf(room, identity)) > 0 }
+// attends reports whether somebody is in a room by browser or WHIP and can be
+// heard there: who brings no microphone is given a moment to connect.
+func (x *Exchange) attends(room, identity string) bool {
+	seats := x.seatsOf(room, identity)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.ContainsFunc(seats, func(p *Participant) bool {
+		return time.Since(p.joined) >= connects || slices.ContainsFunc(p.sources, func(s *Source) bool { return s.Codec().Audio() })
+	})
+}

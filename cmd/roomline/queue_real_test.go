@@ -100,6 +100,9 @@ func TestAPhoneTakesAQueuedCallByKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hold := make([]int16, 10*media.NarrowbandHz)
+	media.Sine(700, media.NarrowbandHz, -20).Fill(hold)
+	music := writeWAVFile(t, hold, media.NarrowbandHz)
 	desk := startBaresip(t, 440, -20, "answermode=auto", "ctrl_tcp.so", "ctrl_tcp_listen "+control)
 	h := startHouse(t, fmt.Sprintf(`
 trunks:
@@ -108,8 +111,8 @@ routes:
   - {name: help, to: help, queue: desk}
   - {name: desks, from_room: true, to: "sip:*", trunk: desks}
 queues:
-  - {name: desk, accept: key, members: [{number: "sip:desk@%[1]s", name: Bob}]}
-`, desk.addr))
+  - {name: desk, accept: key, announce: off, members: [{number: "sip:desk@%[1]s", name: Bob}]}
+`, desk.addr), func(s *settings) { s.HoldMusic = music })
 	events := h.follow()
 	caller := h.calls(softphone(t, phone.Config{}), "help", phone.DialOptions{From: "+15550100"})
 	var leg, id bridge.CallRecord
@@ -131,6 +134,11 @@ queues:
 	}
 	desk.command(t, control, "sndcode", "1")
 	hears(t, "the caller", caller.Heard, 440, -20)
+	gap := between(caller.Heard(), 700, 440)
+	t.Logf("%v without sound between the hold sound and the phone", gap)
+	if gap < 0 || gap > 200*time.Millisecond {
+		t.Errorf("the caller heard nothing for %v", gap)
+	}
 	h.until("it is settled who took the call", func() bool { _, ok := events.last(id.ID, "queue.left"); return ok })
 	if status := h.ask("DELETE", "/v1/calls/"+leg.ID, nil, nil); status != 204 {
 		t.Errorf("hang up: status %d", status)
@@ -179,4 +187,22 @@ func (b *baresipPhone) command(t *testing.T, control, name, params string) {
 			return
 		}
 	}
+}
+
+// between is how long it is silent after the last of one tone until another one
+// begins, to 20 ms; negative if one was not heard.
+func between(pcm []int16, first, then float64) time.Duration {
+	last, begins := -1, -1
+	for i := 0; i+media.FrameSamples <= len(pcm); i += media.FrameSamples {
+		frame := pcm[i : i+media.FrameSamples]
+		if media.ToneLevel(frame, media.NarrowbandHz, first) > -30 {
+			last, begins = i, -1
+		} else if begins < 0 && media.ToneLevel(frame, media.NarrowbandHz, then) > -30 {
+			begins = i
+		}
+	}
+	if last < 0 || begins < 0 {
+		return -1
+	}
+	return time.Duration(begins-last-media.FrameSamples) * time.Second / media.NarrowbandHz
 }
