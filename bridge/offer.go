@@ -176,8 +176,7 @@ func (p *Participant) present() bool {
 }
 
 func (h *pageAsked) take(c *Call) error {
-	other := c.x.part(c)
-	defer other.leftAlone()
+	c.relieve(c.x.part(c))
 	h.offer.Participant = h.chosen.id
 	h.end(h.asked, TransferAccepted, "")
 	if h.room == "" {

@@ -76,7 +76,7 @@ func (h *queueAsked) take(c *Call) error {
 	waited := h.o.waited().Milliseconds()
 	c.note(func(r *CallRecord) { r.Queue, r.AcceptedBy, r.WaitedMS = h.o.spec.queue, by.label(), max(waited, 1) })
 	h.o.settle()
-	other.leftAlone()
+	c.relieve(other)
 	return nil
 }
 

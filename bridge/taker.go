@@ -73,7 +73,7 @@ func (h *phoneAsked) take(c *Call) error {
 		return errors.New(h.leg.Record().To + " hung up")
 	}
 	c.x.moveSeat(seat, c.Record().Room)
-	other.leftAlone()
+	c.relieve(other)
 	return nil
 }
 
@@ -171,6 +171,7 @@ func (h *agentAsked) take(c *Call) error {
 	if err := seat.Move(c.Record().Room); err != nil {
 		return err
 	}
+	c.relieve(c.x.part(c))
 	c.handedOver(c.warm)
 	c.served(h.name, h.leg)
 	return nil

@@ -287,6 +287,19 @@ func (c *Call) handedOver(w *warm) {
 	c.dismiss("the call was handed over")
 }
 
+// relieve ends the call that the caller was connected with, whom somebody else has
+// relieved; one that hands over stays until it hangs up. It is harmless on nil.
+func (c *Call) relieve(other *Call) {
+	for _, g := range c.warm.guides {
+		if other != nil && g.seat.spec.CallID == other.id {
+			return
+		}
+	}
+	if other != nil {
+		other.Hangup(CauseNormal, "the call was handed over")
+	}
+}
+
 // transferFailed: the caller goes on with who wanted to hand over.
 func (c *Call) transferFailed(cause Cause, reason string) {
 	w := c.warm
