@@ -48,9 +48,7 @@ type House struct {
 	stopping bool
 }
 
-// opener opens one leg to the worker at url and returns at once. The leg's last
-// event comes when its goroutines have ended. A spec without a Room is a probe:
-// the leg takes no seat, sends silence, and drops what it hears.
+// opener opens one leg to the worker at url, as openLeg does.
 type opener func(url string, a dialplan.Agent, spec bridge.AgentSpec) bridge.AgentLeg
 
 func (h *House) init() {
@@ -109,6 +107,6 @@ func (h *House) opener() opener {
 		return h.open
 	}
 	return func(url string, a dialplan.Agent, spec bridge.AgentSpec) bridge.AgentLeg {
-		return h.openLeg(url, a, spec, nil)
+		return h.openLeg(url, a, spec)
 	}
 }

@@ -174,7 +174,7 @@ func TestTLSSessionsAreResumed(t *testing.T) {
 	h := &House{Exchange: &bridge.Exchange{}, TLS: &tls.Config{RootCAs: roots}}
 	h.init()
 	for i := range 2 {
-		leg := h.openLeg("wss"+strings.TrimPrefix(srv.URL, "https"), dialplan.Agent{Name: "bot"}, probeSpec(dialplan.Agent{Name: "bot"}), nil)
+		leg := h.openLeg("wss"+strings.TrimPrefix(srv.URL, "https"), dialplan.Agent{Name: "bot"}, probeSpec(dialplan.Agent{Name: "bot"}))
 		await(t, leg, bridge.AgentReady)
 		if got, want := <-resumed, i > 0; got != want {
 			t.Errorf("connection %d is resumed: %v", i, got)

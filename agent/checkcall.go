@@ -14,7 +14,7 @@ import (
 // call places the synthetic call, and tells of the steps that are in it.
 func (c *check) call(ctx context.Context) {
 	began := time.Now()
-	leg := c.house.openLeg(c.worker, c.agent, probeSpec(c.agent), nil)
+	leg := c.house.openLeg(c.worker, c.agent, probeSpec(c.agent))
 	defer drop(leg)
 	defer leg.End("the test is over")
 	end := c.awaitReady(ctx, leg)

@@ -74,7 +74,7 @@ routes:
 		c.mu.Lock()
 		c.opened = append(c.opened, opening{workerName(url), spec.Room == "", time.Now()})
 		c.mu.Unlock()
-		return c.house.openLeg(url, a, spec, nil)
+		return c.house.openLeg(url, a, spec)
 	}
 	c.x.Agents = c.house
 	calls, hangUp := context.WithCancel(context.Background())

@@ -33,7 +33,6 @@ type leg struct {
 	dialed atomic.Int64 // nanoseconds that the WebSocket handshake took
 	spoken atomic.Int64 // bytes of sound that came of a probe
 	cancel context.CancelFunc
-	done   func(bridge.Fault) // gives the lease back
 
 	events   chan bridge.AgentEvent
 	seat     atomic.Pointer[bridge.Participant]
@@ -56,12 +55,13 @@ type leg struct {
 }
 
 // openLeg sends an agent into a room by the worker with this URL. It returns at
-// once. done is called when all is over, before AgentEnded.
-func (h *House) openLeg(worker string, a dialplan.Agent, spec bridge.AgentSpec, done func(bridge.Fault)) *leg {
+// once. AgentEnded comes when all is over. A spec without a Room is a probe: the
+// leg takes no seat, sends silence, and drops what it hears.
+func (h *House) openLeg(worker string, a dialplan.Agent, spec bridge.AgentSpec) *leg {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &leg{
 		house: h, id: bridge.NewID("agent"), agent: a, spec: spec, url: worker, worker: workerName(worker),
-		asked: time.Now(), cancel: cancel, done: done,
+		asked: time.Now(), cancel: cancel,
 		events: make(chan bridge.AgentEvent, 64), inbox: inbox{wake: make(chan struct{}, 1)}, withheld: spec.Withheld,
 	}
 	h.init()
@@ -287,8 +287,5 @@ func (l *leg) over() {
 	l.leave()
 	why := l.fault()
 	l.departed(why)
-	if l.done != nil {
-		l.done(why.kind)
-	}
 	l.tell(bridge.AgentEvent{Kind: bridge.AgentEnded, Fault: why.kind, Reason: why.reason})
 }

@@ -318,7 +318,7 @@ func TestWordsAreCutWhereTheSoundWas(t *testing.T) {
 
 // openedLeg opens a leg without a pool, which would lease another one.
 func openedLeg(s *talk, a dialplan.Agent) *leg {
-	return s.house.openLeg(a.URL, a, bridge.AgentSpec{Agent: a.Name, Room: testRoom}, nil)
+	return s.house.openLeg(a.URL, a, bridge.AgentSpec{Agent: a.Name, Room: testRoom})
 }
 
 func ended(t *testing.T, l bridge.AgentLeg) (last bridge.AgentEvent) {
