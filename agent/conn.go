@@ -150,12 +150,10 @@ func (l *leg) write(conn *websocket.Conn, stop <-chan struct{}) {
 			return
 		case <-l.inbox.wake:
 		}
-		err := l.gather(&out)
-		if err == nil {
-			err = out.flush(conn)
-		}
-		if err != nil {
+		if err := l.gather(&out); err != nil {
 			l.finish(faultOf(err))
+		} else if out.flush(conn) != nil {
+			conn.CloseNow() // read says why: the agent may have said goodbye in this moment
 		}
 	}
 }
