@@ -33,20 +33,17 @@ func measure(t *Talk, r phone.Report) Figures {
 	f := Figures{Calls: 1, Turns: len(t.Turns), Loss: r.LossPercent, Jitter: r.JitterMS, MOS: r.MOS,
 		Setups: []time.Duration{time.Duration(r.SetupMS * float64(time.Millisecond))}}
 	for i, reaction := range t.reactions() {
-		// An agent that a key interrupts may answer at once: where one sentence ends
-		// and the other begins, the waveform does not tell.
-		blurred := reaction.Keys && reaction.Over
 		switch {
-		case !reaction.Answered || blurred:
+		case !reaction.Answered || reaction.Blurred:
 		case reaction.Keys:
 			f.KeyDelays = append(f.KeyDelays, reaction.Latency)
 		default:
 			f.Latencies = append(f.Latencies, reaction.Latency)
 		}
-		if reaction.Over && !blurred {
+		if reaction.Over && !reaction.Blurred {
 			f.Yields = append(f.Yields, reaction.Yield)
 		}
-		if t.unanswered(i, reaction) && !(blurred && reaction.Yield > reaction.Length()+shortestAnswer) {
+		if t.unanswered(i, reaction) {
 			f.Unanswered++
 		}
 	}

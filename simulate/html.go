@@ -103,7 +103,11 @@ func (o *Outcome) draw() string {
 	lane(0, "caller", "caller", o.Talk.Caller)
 	lane(1, "agent", "agent", o.Talk.Agent)
 	for _, reaction := range o.Talk.reactions() {
-		if reaction.Answered {
+		if reaction.Keys {
+			fmt.Fprintf(&s, `<rect class="keys" x="%.1f" width="%.1f" y="20" height="%d"><title>keys at %.2f s</title></rect>`,
+				x(reaction.From), max(3, x(reaction.To)-x(reaction.From)), laneHeight-8, reaction.From.Seconds())
+		}
+		if reaction.Answered && !reaction.Blurred {
 			fmt.Fprintf(&s, `<line class="latency" x1="%.1f" x2="%.1f" y1="%d" y2="%d"><title>answered after %d ms</title></line>`,
 				x(reaction.To), x(reaction.To+reaction.Latency), 18+laneHeight-2, 18+laneHeight-2, reaction.Latency.Milliseconds())
 		}

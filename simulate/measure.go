@@ -14,9 +14,12 @@ type Turn struct {
 	Keys    bool // it is made of keys alone
 }
 
-// Reaction is what came of a turn.
+// Reaction is what came of a turn. Who is interrupted by a key may answer at once:
+// where one sentence ends and the other begins, the waveform does not tell, and
+// there is neither Latency nor Yield of a Blurred one.
 type Reaction struct {
 	Turn
+	Blurred  bool
 	Answered bool
 	Latency  time.Duration // end of the turn to the first sound of the answer; only if Answered
 	Over     bool          // they were speaking when the turn began
@@ -41,6 +44,10 @@ func (t *Talk) reactions() []Reaction {
 			until = t.Turns[i+1].From
 		}
 		list[i] = t.react(turn, until)
+		if r := &list[i]; r.Keys && r.Over {
+			r.Blurred = true
+			r.Answered = r.Answered || r.Yield > r.Length()+shortestAnswer
+		}
 	}
 	return list
 }
