@@ -16,7 +16,7 @@ func (c *Call) pickedUp() step {
 	switch {
 	case !r.pick():
 		c.begin()
-		return c.end(CauseNormal, AnsweredElsewhere)
+		return c.end(CauseNormal, c.ringing.needless())
 	case r.byKey:
 		return c.decide
 	}
@@ -62,7 +62,7 @@ func (c *Call) takeCaller() step {
 		if !c.isAnswered() {
 			c.begin()
 		}
-		return c.end(CauseNormal, AnsweredElsewhere)
+		return c.end(CauseNormal, c.ringing.needless())
 	}
 	c.note(func(r *CallRecord) { r.ParentID = o.spec.call.id })
 	c.quiet()

@@ -61,12 +61,7 @@ func (s *queues) turn(now time.Time) (again time.Duration) {
 			again = time.Second
 		}
 	}()
-	plan := s.x.plan()
-	s.mu.Lock()
-	stop := s.needlessLocked()
-	start := s.neededLocked(plan, now)
-	again = s.againLocked(now)
-	s.mu.Unlock()
+	stop, start, again := s.survey(now)
 	for _, r := range stop {
 		r.stop()
 	}
@@ -74,6 +69,14 @@ func (s *queues) turn(now time.Time) (again time.Duration) {
 		r.dial()
 	}
 	return again
+}
+
+// survey finds which phones are to stop, and which to ring.
+func (s *queues) survey(now time.Time) (stop, start []*ringing, again time.Duration) {
+	plan := s.x.plan()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.needlessLocked(), s.neededLocked(plan, now), s.againLocked(now)
 }
 
 // look has run look at the queues again. It does not wait.

@@ -181,15 +181,19 @@ func (r *ringing) label() string { return cmp.Or(r.member.Name, r.member.Number)
 
 // stop has the phone ring no more.
 func (r *ringing) stop() {
-	why := "the caller has left the queue"
-	if r.o.outlook().by != (acceptance{}) {
-		why = AnsweredElsewhere
-	}
 	cause := CauseCanceled
 	if r.leg.isAnswered() {
 		cause = CauseNormal
 	}
-	r.leg.Hangup(cause, why)
+	r.leg.Hangup(cause, r.needless())
+}
+
+// needless says why the phone need not ring.
+func (r *ringing) needless() string {
+	if r.o.outlook().by != (acceptance{}) {
+		return AnsweredElsewhere
+	}
+	return "the caller has left the queue"
 }
 
 // pick notes that the phone has been picked up; false when there is nobody who
