@@ -55,7 +55,8 @@ func (p *Participant) turnsLocked() *[]*turnWatch {
 	if len(p.turns) == 0 {
 		return nil
 	}
-	return &p.turns
+	now := p.turns // the beat reads what is published, without the lock
+	return &now
 }
 
 // turnWatch tells one who asked of a participant's turns.

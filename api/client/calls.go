@@ -17,6 +17,8 @@ type CallRequest struct {
 	From        string            `json:"from,omitempty"`         // caller id
 	Trunk       string            `json:"trunk,omitempty"`        // empty: the routes choose
 	Room        string            `json:"room,omitempty"`         // where the phone is brought
+	Agent       string            `json:"agent,omitempty"`        // that talks to it once it has answered, in place of Room
+	Queue       string            `json:"queue,omitempty"`        // where it waits once it has answered, in place of Room
 	RingTimeout int               `json:"ring_timeout,omitempty"` // seconds; 0: the gateway's default
 	Headers     map[string]string `json:"headers,omitempty"`      // X- headers
 

@@ -35,7 +35,9 @@ func (g *gatewayFlags) client() (*client.Client, error) {
 type callCommand struct {
 	gatewayFlags
 	To          string        `arg:"" help:"Number (+15551234567) or SIP URI."`
-	Room        string        `help:"Where the phone is brought; default: a room of its own."`
+	Room        string        `help:"Where the phone is brought; default: a room of its own." xor:"target"`
+	Agent       string        `help:"An agent that talks to the phone once it has answered, in place of a room." xor:"target"`
+	Queue       string        `help:"A queue in which the phone waits once it has answered, in place of a room." xor:"target"`
 	From        string        `help:"Caller id."`
 	Trunk       string        `help:"Leave by this trunk; default: the routes choose."`
 	RingTimeout time.Duration `help:"How long it may ring; default: the gateway's."`
@@ -44,7 +46,7 @@ type callCommand struct {
 
 // Examples shows how the command is used.
 func (*callCommand) Examples() string {
-	return "  roomline call +15551234567 --room lobby\n  roomline call sip:desk@pbx.example --room lobby --no-wait\n"
+	return "  roomline call +15551234567 --room lobby\n  roomline call +15551234567 --agent sales-bot\n  roomline call sip:desk@pbx.example --room lobby --no-wait\n"
 }
 
 // Run places the call and follows it.
@@ -54,7 +56,7 @@ func (c *callCommand) Run(b *bound) error {
 		return err
 	}
 	rec, err := cl.CreateCall(b.ctx, client.CallRequest{
-		To: c.To, From: c.From, Trunk: c.Trunk, Room: c.Room, RingTimeout: int(c.RingTimeout.Seconds()),
+		To: c.To, From: c.From, Trunk: c.Trunk, Room: c.Room, Agent: c.Agent, Queue: c.Queue, RingTimeout: int(c.RingTimeout.Seconds()),
 	})
 	if err != nil {
 		return err
