@@ -25,6 +25,8 @@ type callBody struct {
 	Queue       string            `json:"queue,omitempty" maxLength:"63" doc:"in place of room: a queue of the dial plan, where the phone waits once it has answered"`
 	RingTimeout int               `json:"ring_timeout,omitempty" minimum:"0" maximum:"600" doc:"seconds to let it ring; 0 is the gateway's default"`
 	Headers     map[string]string `json:"headers,omitempty" doc:"X- headers for the INVITE"`
+	Machine     string            `json:"machine,omitempty" enum:"continue,hangup,wait_beep" doc:"finds out who answers, and what becomes of a call that a machine takes: continue as with a person, hang up, or wait for its beep; an agent is told answered_by"`
+	Detection   *detection        `json:"machine_detection,omitempty" doc:"finds out who answers, told as the event call.machine and as answered_by: true, or an object with settings"`
 	Record      bool              `json:"record,omitempty" doc:"not available yet"`
 }
 
@@ -44,6 +46,8 @@ func (b *callBody) request() (bridge.DialRequest, error) {
 		return bridge.DialRequest{}, invalid("body.agent", "expected one of room, agent and queue")
 	case b.Queue != "" && b.Room != "":
 		return bridge.DialRequest{}, invalid("body.queue", "expected one of room, agent and queue")
+	case b.Machine != "" && b.Detection != nil && !b.Detection.On:
+		return bridge.DialRequest{}, invalid("body.machine", "machine_detection is false; leave it out, or machine")
 	case b.Record:
 		return bridge.DialRequest{}, notYet("body.record", "recording")
 	}
@@ -60,7 +64,7 @@ func (b *callBody) request() (bridge.DialRequest, error) {
 	}
 	return bridge.DialRequest{
 		To: b.To, From: b.From, Trunk: b.Trunk, Room: b.Room, Agent: b.Agent, Queue: b.Queue, Headers: b.Headers,
-		RingTimeout: time.Duration(b.RingTimeout) * time.Second,
+		RingTimeout: time.Duration(b.RingTimeout) * time.Second, Machine: b.machine(),
 	}, nil
 }
 

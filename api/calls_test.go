@@ -1,10 +1,12 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -461,3 +463,34 @@ func FuzzCreateCall(f *testing.F) {
 }
 
 var _ Store = (*store.Store)(nil)
+
+func TestMachineDetectionIsAsked(t *testing.T) {
+	h := newHouse(t)
+	h.ask(t, "POST", "/v1/calls", `{"to":"+15551234567","machine_detection":true,"machine":"hangup"}`).is(201)
+	h.ask(t, "POST", "/v1/calls", `{"to":"+15551234567","machine_detection":{"limit_ms":2000}}`).is(201)
+	h.ask(t, "POST", "/v1/calls", `{"to":"+15551234567","machine_detection":"yes"}`).is(422)
+	h.ask(t, "POST", "/v1/calls", `{"to":"+15551234567","machine":"guess"}`).is(422)
+	for _, tt := range []struct {
+		body string
+		want *bridge.MachineSpec
+		bad  bool
+	}{
+		{`{"to":"+15551234567"}`, nil, false},
+		{`{"to":"+15551234567","machine_detection":true}`, &bridge.MachineSpec{}, false},
+		{`{"to":"+15551234567","machine_detection":false}`, nil, false},
+		{`{"to":"+15551234567","machine_detection":{"limit_ms":3000},"machine":"hangup"}`, &bridge.MachineSpec{Then: "hangup", Limit: 3 * time.Second}, false},
+		{`{"to":"+15551234567","machine":"wait_beep"}`, &bridge.MachineSpec{Then: "wait_beep"}, false},
+		{`{"to":"+15551234567","machine":"hangup","machine_detection":false}`, nil, true},
+		{`{"to":"+15551234567","machine_detection":{"limit":3}}`, nil, true},
+	} {
+		var b callBody
+		err := json.Unmarshal([]byte(tt.body), &b)
+		var got bridge.DialRequest
+		if err == nil {
+			got, err = b.request()
+		}
+		if (err != nil) != tt.bad || !reflect.DeepEqual(got.Machine, tt.want) {
+			t.Errorf("%s: %+v, %v", tt.body, got.Machine, err)
+		}
+	}
+}

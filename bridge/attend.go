@@ -106,6 +106,9 @@ func (a *attendance) parameters(rec CallRecord) map[string]string {
 			out[name] = value
 		}
 	}
+	if rec.AnsweredBy != "" {
+		out["answered_by"] = rec.AnsweredBy
+	}
 	return out
 }
 

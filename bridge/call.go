@@ -72,6 +72,7 @@ type Call struct {
 	talking   bool               // in state active
 	onward    step               // where a request takes the call, out of whatever state it is in
 	departs   string             // why the phone leaves, having transferred its call
+	screening *screening         // who has answered; nil: nobody asks
 	then      *dialplan.Target   // of an outbound call: where it goes on when it is answered
 	handover  *Handover          // what whoever takes the call next gets to know; nil: there was nothing before
 	agent     *attendance        // that serves the call; nil: none
@@ -259,6 +260,18 @@ func (c *Call) wait(ready <-chan struct{}, timeout <-chan time.Time) (LineEvent,
 			if c.agentDue(now) {
 				return LineEvent{}, isReady
 			}
+		case <-c.screening.news():
+			if e, ends := c.screen(false); ends {
+				c.stopped(e)
+				return LineEvent{}, over
+			}
+			return LineEvent{}, isReady
+		case <-c.screening.due():
+			if e, ends := c.screen(true); ends {
+				c.stopped(e)
+				return LineEvent{}, over
+			}
+			return LineEvent{}, isReady
 		case p := <-c.keys:
 			if c.key(p) {
 				return LineEvent{}, isReady

@@ -18,6 +18,7 @@ type order struct {
 	asking     *asking           // what it is asked once it has answered; nil: nothing
 	emergency  bool              // on behalf of an emergency call: no limit holds it back
 	then       *dialplan.Target  // where it goes on when it is answered; nil: it stays in its room
+	machine    *MachineSpec      // asks who answers; nil: does not
 	way        way
 }
 
@@ -55,7 +56,7 @@ func (x *Exchange) place(o order) (*Call, error) {
 	if c.rec.Room == "" {
 		c.rec.Room = "call-" + c.id
 	}
-	c.then = o.then
+	c.then, c.screening = o.then, newScreening(o.machine)
 	c.way, c.slot, c.emergency = o.way, slot, first.Emergency || o.emergency
 	c.way.exits, c.way.ring = exits, o.ring
 	c.asking, c.ringing = o.asking, o.ringing

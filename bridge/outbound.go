@@ -149,7 +149,7 @@ func (c *Call) progress() step {
 // prepare sends the agent that is to talk to the called side ahead, withheld, so
 // that it is there when they answer.
 func (c *Call) prepare() {
-	if c.then == nil || c.then.Agent == "" || c.agent != nil || c.x.Agents == nil {
+	if c.then == nil || c.then.Agent == "" || c.screening != nil || c.agent != nil || c.x.Agents == nil {
 		return
 	}
 	agent, ok := c.x.plan().AgentNamed(c.then.Agent)
@@ -165,6 +165,12 @@ func (c *Call) prepare() {
 // lands: the called side has answered, and goes on to whom the call was placed for.
 func (c *Call) lands() step {
 	next := c.answered()
+	if c.screening != nil {
+		c.screening.begin(c.source)
+		if c.then != nil {
+			return c.screened
+		}
+	}
 	if t := c.then; t != nil && c.agent == nil {
 		return c.target(*t)
 	}

@@ -55,6 +55,7 @@ func (x *Exchange) quit(c *Call) *Call {
 func (c *Call) release() {
 	c.forsake()
 	c.releaseAgents()
+	c.screening.over()
 	other, e := c.x.quit(c), c.errand
 	c.errand = nil
 	switch {

@@ -44,7 +44,8 @@ type CallRecord struct {
 	From       string            `json:"from"`
 	To         string            `json:"to"`
 	Room       string            `json:"room,omitempty"`
-	Agent      string            `json:"agent,omitempty"` // the AI voice that serves it, or did last
+	AnsweredBy string            `json:"answered_by,omitempty"` // of an outbound call that asked: human, machine, fax, unknown
+	Agent      string            `json:"agent,omitempty"`       // the AI voice that serves it, or did last
 	Trunk      string            `json:"trunk,omitempty"`
 	Route      string            `json:"route,omitempty"`
 	ParentID   string            `json:"parent_id,omitempty"`

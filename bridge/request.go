@@ -19,6 +19,7 @@ type DialRequest struct {
 	Queue       string            // into which it goes when it is answered, in place of Room
 	RingTimeout time.Duration     // 0: the Exchange's default
 	Headers     map[string]string // X- headers of the INVITE
+	Machine     *MachineSpec      // finds out who answers; nil: does not
 	ParentID    string            // the call on whose behalf it is placed; empty: the room's oldest call
 }
 
@@ -41,6 +42,9 @@ func (x *Exchange) dial(req DialRequest) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := req.Machine.check(); err != nil {
+		return nil, err
+	}
 	if req.Room != "" {
 		if _, err := dialplan.RoomName(req.Room); err != nil {
 			return nil, refuse(Invalid, "room", "%s", err)
@@ -54,7 +58,7 @@ func (x *Exchange) dial(req DialRequest) (*Call, error) {
 		return nil, err
 	}
 	return x.place(order{
-		exits: exits, room: req.Room, parent: req.ParentID, ring: req.RingTimeout, then: then,
+		exits: exits, room: req.Room, parent: req.ParentID, ring: req.RingTimeout, then: then, machine: req.Machine,
 		way: way{from: req.From, headers: maps.Clone(req.Headers)},
 	})
 }
