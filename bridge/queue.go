@@ -9,9 +9,6 @@ import (
 const (
 	// arrives is how long a browser that has accepted may take to come into the room.
 	arrives = 20 * time.Second
-	// alone is how long a caller whom a browser took may be without anybody in the
-	// room, before they wait in the queue again.
-	alone = 10 * time.Second
 	// connects is how long the sound of who has come may take to come as well, before
 	// they are taken for somebody who only listens.
 	connects = 3 * time.Second
@@ -235,45 +232,6 @@ func (w *waiter) settle(by acceptance) {
 	if by.leg == nil {
 		w.c.tended = &tended{target: w.t, room: w.room, since: w.o.spec.since}
 	}
-}
-
-// tended is a call that somebody in a browser took from a queue.
-type tended struct {
-	target dialplan.Target
-	room   string
-	since  time.Time // when it began to wait
-	lonely time.Time // since when nobody is with the caller; zero: somebody is
-}
-
-// forsaken takes a caller back to the queue when whoever took them has gone for
-// good, such as with a browser that crashed; nil: they have not. The call is asked
-// every second, and not any more once it has gone elsewhere.
-func (c *Call) forsaken(now time.Time) step {
-	t := c.tended
-	switch {
-	case t == nil:
-		return nil
-	case c.Record().Room != t.room || c.partner() != nil:
-		c.tended = nil
-		return nil
-	case c.errand != nil || c.warm != nil || c.agent != nil || c.x.company(c):
-		t.lonely = time.Time{}
-		return nil
-	case t.lonely.IsZero():
-		t.lonely = now
-	}
-	if now.Sub(t.lonely) < alone {
-		return nil
-	}
-	c.tended = nil
-	return c.waitIn(t.target, t.room, t.since)
-}
-
-// company reports whether anybody else is in the call's room.
-func (x *Exchange) company(c *Call) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.othersLocked(c)
 }
 
 // merge lets the caller hear who has accepted.
