@@ -99,7 +99,7 @@ func (s *served) hears(from int, hz float64) time.Time {
 		at = onsetOf(s.call.HeardFrom(from), hz)
 		return at >= 0
 	})
-	return s.call.HeardSince().Add(time.Duration(from+at) * time.Second / media.NarrowbandHz)
+	return s.call.HeardSince().Add(timeOfSamples(from + at))
 }
 
 // kill sends the agent that serves the call a signal, and waits for what comes next.
@@ -144,14 +144,13 @@ func (s *served) covered(from int) {
 		quiet += media.FrameSamples
 		longest = max(longest, quiet)
 	}
-	millis := func(n int) time.Duration { return time.Duration(n) * time.Second / media.NarrowbandHz }
-	if first == 0 || millis(first) > 300*time.Millisecond {
-		s.t.Errorf("a filler is heard %v after the failure", millis(first))
+	if first == 0 || timeOfSamples(first) > 300*time.Millisecond {
+		s.t.Errorf("a filler is heard %v after the failure", timeOfSamples(first))
 	}
-	if millis(longest) > 300*time.Millisecond {
-		s.t.Errorf("%v of dead air", millis(longest))
+	if timeOfSamples(longest) > 300*time.Millisecond {
+		s.t.Errorf("%v of dead air", timeOfSamples(longest))
 	}
-	s.t.Logf("filler after %v, longest silence %v", millis(first), millis(longest))
+	s.t.Logf("filler after %v, longest silence %v", timeOfSamples(first), timeOfSamples(longest))
 }
 
 // isFiller reports whether a frame is sound of nobody that the tests know.
