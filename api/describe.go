@@ -19,7 +19,9 @@ func (s *Server) describeOthers(doc *huma.OpenAPI) {
 		Description: "Each message holds one event as JSON and has its id. Last-Event-ID resumes without loss. " +
 			"Types are call.created .ringing .answered .held .resumed .verified .transferred .ended, room.opened .closed, participant.joined .left .away .back, " +
 			"participant.quality (a leg's quality turned good, fair, poor or bad: class, was, and quality with the figures of the last seconds; at most once in 10 s), " +
-			"track.published .ended, queue.joined .position .offered .accepted .declined .left, and dtmf.received. " +
+			"track.published .ended, queue.joined .position .offered .accepted .declined .left, " +
+			"transfer.started .briefing .accepted .declined .failed (of warm ones, with what is handed over), participant.hearing (somebody is heard by others than before), " +
+			"and dtmf.received. " +
 			"A message named end says why the stream ends; one named gap says between which ids the store could not tell what happened.",
 		Parameters: []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: text(eventID.String()), Description: "the last event that was seen"}},
 		Responses: map[string]*huma.Response{

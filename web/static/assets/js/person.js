@@ -135,7 +135,7 @@ function build(row, p) {
     click: () => row.people.actions.keypad(row.p),
   }, icon("keypad"));
   const whisper = make("button", {
-    type: "button", className: "small", "data-test": "whisper", hidden: true, "aria-pressed": "false",
+    type: "button", className: "small", "data-test": "whisper", hidden: true, title: "Whisper", "aria-pressed": "false",
     click: () => row.people.actions.whisper(row.p),
   }, icon("ear"));
   const hangup = make("button", {
