@@ -22,7 +22,7 @@ import (
 // stage is an exchange with a caller in a room, and a house whose agents are
 // programs of the test.
 type stage struct {
-	*testing.T
+	testing.TB
 	x      *bridge.Exchange
 	house  *House
 	plan   dialplan.Plan
@@ -33,12 +33,12 @@ type stage struct {
 
 const testRoom = "call-1"
 
-func newStage(t *testing.T, agents ...dialplan.Agent) *stage {
+func newStage(t testing.TB, agents ...dialplan.Agent) *stage {
 	t.Helper()
 	for i := range agents {
 		agents[i].Probe = "off"
 	}
-	s := &stage{T: t, x: &bridge.Exchange{}, plan: dialplan.Plan{Agents: agents}, ear: &ear{}}
+	s := &stage{TB: t, x: &bridge.Exchange{}, plan: dialplan.Plan{Agents: agents}, ear: &ear{}}
 	s.house = &House{Exchange: s.x, Plan: func() *dialplan.Plan { return &s.plan }}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -97,7 +97,7 @@ func (e *ear) count(b byte) int {
 }
 
 // program serves one WebSocket after the other.
-func program(t *testing.T, serve func(ctx context.Context, ws *websocket.Conn, r *http.Request)) (url string) {
+func program(t testing.TB, serve func(ctx context.Context, ws *websocket.Conn, r *http.Request)) (url string) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := websocket.Accept(w, r, nil)
 		if err != nil {
@@ -176,7 +176,7 @@ func (s *stage) send(name string) bridge.AgentLeg {
 }
 
 // await reads events up to one of a kind.
-func await(t *testing.T, l bridge.AgentLeg, kind bridge.AgentEventKind) bridge.AgentEvent {
+func await(t testing.TB, l bridge.AgentLeg, kind bridge.AgentEventKind) bridge.AgentEvent {
 	t.Helper()
 	late := time.After(20 * time.Second)
 	for {
