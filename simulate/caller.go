@@ -190,12 +190,15 @@ func (c *caller) bargeIn(ctx context.Context, s Step) *Failure {
 	if f := c.fail(c.sleep(ctx, began+s.Least-c.now()), s); f != nil {
 		return f
 	}
-	from := c.now()
-	c.ear.follow()
-	if !c.ear.talking() {
-		return &Failure{Kind: KindExpectation, Step: c.step, Line: s.Line, Doing: s.String(), At: from,
-			Expected: fmt.Sprintf("them to speak for %s", s.Least), Heard: "they had stopped before that"}
+	// Between two sentences they are still speaking.
+	if err := c.watch(ctx, c.scenario.Pause, c.ear.talking); err != nil {
+		f := c.missing(err, s, fmt.Sprintf("them to speak for %s", s.Least))
+		if f.Kind == KindExpectation {
+			f.Heard = "they had stopped before that"
+		}
+		return f
 	}
+	from := c.now()
 	c.pass(from, s)
 	if f := c.fail(c.speak(ctx, s), s); f != nil || s.Yield == 0 {
 		return f

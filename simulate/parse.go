@@ -220,13 +220,11 @@ func (r *suiteReader) wait(s *Step) field {
 func (r *suiteReader) bargeIn(s *Step) field {
 	return func(n *yaml.Node, path string) {
 		s.Least = time.Second
-		var expect Expect
 		present := r.object(n, path, fields{
 			"after": r.length(&s.Least), "yield": r.length(&s.Yield), "within": r.length(&s.Expect.Within),
 			"say": r.text(&s.Sound.Text), "voice": r.text(&s.Sound.Voice), "wav": r.wav(&s.Sound.File),
 			"digits": r.keys(&s.Keys, true), "aside": r.truth(&s.Aside),
 		})
-		_ = expect
 		sounds := 0
 		for _, key := range present {
 			if key == "say" || key == "wav" || key == "digits" {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/roomline/roomline/bridge"
 )
 
 // clinic is the example agent, built once for a test.
@@ -50,7 +52,7 @@ func (c clinic) start(fault string) func() string {
 	}
 }
 
-// report is what CI systems read.
+// junitReport is what CI systems read.
 type junitReport struct {
 	Tests    int `xml:"tests,attr"`
 	Failures int `xml:"failures,attr"`
@@ -150,6 +152,37 @@ func TestABrokenAgentFailsTheSuiteInTheRightPlace(t *testing.T) {
 		})
 	}
 	running.Wait()
+}
+
+func TestCtrlCHangsUpAndStillReports(t *testing.T) {
+	h := startHouse(t, "")
+	dir := t.TempDir()
+	suite, junit := filepath.Join(dir, "wait.yaml"), filepath.Join(dir, "junit.xml")
+	if err := os.WriteFile(suite, []byte("scenarios: [{name: waits, steps: [wait: 5m], timeout: 10m}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(os.Args[0], "simulate", suite, "--to", fmt.Sprintf("sip:lobby@%s", h.ua.Addr()), "--junit", junit, "--failures", dir)
+	c.Env = append(os.Environ(), asCommand+"=1")
+	p := startCommand(t, c)
+	h.until("the call is up", func() bool { return len(h.exchange.Calls()) == 1 })
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the command ends", 15*time.Second, func() bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+			return false
+		}
+	})
+	text, err := os.ReadFile(junit)
+	if err != nil || c.ProcessState.ExitCode() != 1 || !bytes.Contains(text, []byte(`type="interrupted"`)) {
+		t.Errorf("exit status %d, %v:\n%s\n%s", c.ProcessState.ExitCode(), err, text, p.out.all())
+	}
+	if cdr := h.cdrs(1)[0]; cdr.Cause != bridge.CauseNormal && cdr.Cause != bridge.CauseCanceled {
+		t.Errorf("the call ended as %s", cdr.Cause)
+	}
 }
 
 func TestSimulateRefusesWhatMakesNoSense(t *testing.T) {

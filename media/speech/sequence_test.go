@@ -27,9 +27,18 @@ func TestWordsHaveTheirTimes(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	for _, odd := range []string{"", "wide S 0", line[:60], strings.Repeat("x ", 30)} {
-		timedWords(odd)
-	}
+}
+
+func FuzzTimedWords(f *testing.F) {
+	f.Add("wide S 0 T -8264 A -6579 L -1685 0 -144 -337 <sil> 19 -703 0 welcome 68 -171 -337 <sil> 73")
+	f.Add("wide S 0")
+	f.Fuzz(func(t *testing.T, line string) {
+		for _, w := range timedWords(line) {
+			if w.Phrase == "" || w.From < 0 || w.To < 0 {
+				t.Fatalf("%+v", w)
+			}
+		}
+	})
 }
 
 func TestPhrasesOneAfterTheOtherAreToldApart(t *testing.T) {
