@@ -190,6 +190,7 @@ func (l *lease) giveBack() {
 		return
 	}
 	delete(h.leases, l)
+	h.settleLocked(l)
 	l.pool.calls--
 	l.worker.leave(time.Now())
 	h.sweepLocked(l.pool)

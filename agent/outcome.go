@@ -69,7 +69,7 @@ func (h *House) probed(p *pool, w *worker, end bridge.AgentEvent, after time.Dur
 		back = w.recover(now)
 		w.due = now.Add(p.interval())
 	case bridge.FaultInternal:
-		w.due = now.Add(shortestBan)
+		w.unsure(now)
 	default:
 		p.counts.Faults[end.Fault]++
 		banned = w.refused(now, end.Fault, end.Reason)

@@ -92,8 +92,8 @@ func (p *pool) workerAt(url string) *worker {
 // sweepLocked forgets what was removed and has no calls any more.
 func (h *House) sweepLocked(p *pool) {
 	p.workers = slices.DeleteFunc(p.workers, func(w *worker) bool { return w.draining && w.calls == 0 && !w.asked })
-	if p.gone && p.calls == 0 {
-		delete(h.pools, p.agent.Name)
+	if name := p.agent.Name; p.gone && p.calls == 0 && h.pools[name] == p {
+		delete(h.pools, name)
 	}
 }
 

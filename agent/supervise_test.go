@@ -215,3 +215,57 @@ func TestWorkersOnCallsAreNotProbed(t *testing.T) {
 		}
 	})
 }
+
+func TestAProbeOfOursThatFailsLetsNobodyIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTown(t, pooled("bot", 0, one))
+		defer tn.stopped()
+		tn.does(one, refuses)
+		time.Sleep(firstProbe + time.Millisecond)
+		tn.does(one, func(l *fakeLeg) { l.end(bridge.FaultInternal) })
+		time.Sleep(1500 * time.Millisecond)
+		if !tn.refused("bot") {
+			t.Error("a call goes to a worker that no probe has found in order")
+		}
+		tn.does(one, stays)
+		time.Sleep(2 * time.Second)
+		if tn.refused("bot") {
+			t.Error("it does not come back")
+		}
+	})
+}
+
+func TestAnAgentThatIsRemovedAndComesBackDuringAProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := newTown(t, pooled("bot", 0, one))
+		defer tn.stopped()
+		tn.does(one, hangs)
+		time.Sleep(firstProbe + time.Millisecond) // the probe hangs
+		tn.become()
+		tn.become(pooled("bot", 0, two))
+		leg := tn.call("bot")
+		time.Sleep(2 * probePatience)
+		if s := tn.States(); len(s) != 1 || s[0].Calls != 1 {
+			t.Errorf("%+v", s)
+		}
+		leg.End("over")
+		finish(leg)
+	})
+}
+
+func TestANewKeyIsTriedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bot := pooled("bot", 0, one)
+		tn := newTown(t, bot)
+		defer tn.stopped()
+		tn.does(one, refuses)
+		time.Sleep(time.Minute)
+		tn.does(one, stays)
+		bot.Key = "another"
+		tn.become(bot)
+		time.Sleep(time.Second)
+		if tn.refused("bot") {
+			t.Error("it waits for the end of the quarantine")
+		}
+	})
+}

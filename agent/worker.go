@@ -48,8 +48,7 @@ type worker struct {
 	failures int       // in a row: of handshakes and probes, and of calls until a probe
 	level    int       // doublings of the next quarantine
 	upSince  time.Time // it came back
-	until    time.Time // of the quarantine
-	due      time.Time // of the next probe
+	due      time.Time // of the next probe; a quarantine lasts until then
 	asked    bool      // a probe, or the call that decides, is on its way
 
 	bad, good float64 // ends of calls, the older the lighter
@@ -59,7 +58,7 @@ type worker struct {
 	reason  string
 	faultAt time.Time
 
-	start  time.Duration // of late, from the lease to ready
+	start  time.Duration // of late, from being asked to ready
 	starts recent
 }
 
@@ -156,8 +155,7 @@ func (w *worker) ban(now time.Time) (banned bool) {
 		w.level = 0
 	}
 	banned = w.state == Up
-	w.state, w.until = Quarantined, now.Add(min(shortestBan<<w.level, longestBan))
-	w.due = w.until
+	w.state, w.due = Quarantined, now.Add(min(shortestBan<<w.level, longestBan))
 	w.level = min(w.level+1, 6)
 	return banned
 }
@@ -171,6 +169,14 @@ func (w *worker) recover(now time.Time) (recovered bool) {
 	w.state, w.upSince = Up, now
 	w.bad = min(w.bad, 1)
 	return true
+}
+
+// unsure notes a probe that says nothing, for a fault of ours: another one must.
+func (w *worker) unsure(now time.Time) {
+	if w.state == Probing {
+		w.state = Quarantined
+	}
+	w.due = now.Add(shortestBan)
 }
 
 // words say what was wrong with it last.

@@ -46,7 +46,7 @@ func TestACallThatWorksMakesTheNextQuarantineShort(t *testing.T) {
 	down := func() time.Duration {
 		w.refused(now, bridge.FaultRefused, "")
 		w.refused(now, bridge.FaultRefused, "")
-		return w.until.Sub(now)
+		return w.due.Sub(now)
 	}
 	if d := down(); d != time.Second {
 		t.Errorf("the first is %s", d)
