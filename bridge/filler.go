@@ -186,6 +186,13 @@ func (c *Call) fill() {
 	c.filling = c.hush != nil
 }
 
+// refill lets a phone that comes back from hold hear that its agent comes yet.
+func (c *Call) refill() {
+	if a := c.agent; a != nil && !a.spoke {
+		c.fill()
+	}
+}
+
 // fillWith plays v until the agent is heard.
 func (c *Call) fillWith(v Voice) {
 	if v == nil || c.sink == nil {

@@ -281,7 +281,35 @@ func TestHoldSoundStaysWhileAnAgentComes(t *testing.T) {
 			t.Errorf("hold sound %v, agent %v", hold, agent)
 		}
 		time.Sleep(time.Minute)
-		agents.latest(t, 2)
+		agents.latest(t, 2).fails(FaultGone, "reset")
+		b := agents.latest(t, 3)
+		if err := c.Hold(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		if filler, _ := heardOf(w.heard(t, 300*time.Millisecond)); !filler {
+			t.Error("no filler after the hold, while another agent comes")
+		}
+		b.comes()
+		h.over()
+	})
+}
+
+func TestAnAgentComesAlongToAnotherPhone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, agents := openAttended(t)
+		old, before, _ := h.served(t, agents, "bot")
+		before.Transcribe(Utterance{Kind: KindPhone, Text: "one moment", Final: true})
+		l, c := h.take(Invite{Source: carrier, From: "+12025550177", To: "bot", Replaces: old})
+		a := agents.latest(t, 2)
+		if b := a.spec.Handover; a.spec.CallID != c.id || b == nil || len(b.Transcript) != 1 || a.spec.Withheld {
+			t.Errorf("sent %+v with %+v", a.spec, b)
+		}
+		h.cdr(before)
+		if !agents.sent()[0].isOver() || c.Record().State != StateActive {
+			t.Errorf("the first agent is over: %v, the call %+v", agents.sent()[0].isOver(), c.Record())
+		}
+		l.ended(LineEvent{Cause: CauseNormal})
+		h.cdr(c)
 		h.over()
 	})
 }

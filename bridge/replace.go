@@ -1,6 +1,11 @@
 package bridge
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/roomline/roomline/dialplan"
+)
 
 // replacing decides on an INVITE with Replaces (RFC 3891): it must come from
 // where the call that it takes over came from.
@@ -37,8 +42,27 @@ func (c *Call) replace(old *Call) step {
 	if err := c.accept(rec.Room); err != nil {
 		return c.end(CauseSignalling, err.Error())
 	}
+	t, served := old.servedBy()
 	c.succeed(old, rec)
-	return c.awaitAck(c.answered)
+	if !served {
+		return c.awaitAck(c.answered)
+	}
+	c.handover = &Handover{By: t.Agent, Reason: "the caller goes on with another phone", Transcript: old.Transcript()}
+	return c.awaitAck(func() step {
+		c.answered()
+		return c.target(t)
+	})
+}
+
+// servedBy is the target of the agent that serves the call; false: none does.
+func (c *Call) servedBy() (t dialplan.Target, served bool) {
+	err := c.do(context.Background(), func() error {
+		if served = c.agent != nil; served {
+			t = c.agent.target
+		}
+		return nil
+	})
+	return t, served && err == nil
 }
 
 // takeOver is true for the one call that may take the place of old.

@@ -178,6 +178,7 @@ func (c *Call) Hold(ctx context.Context, on bool) error {
 			c.to(StateHeld, "call.held")
 		} else {
 			c.to(StateActive, "call.resumed")
+			c.refill()
 		}
 		return nil
 	})
