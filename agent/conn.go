@@ -16,6 +16,7 @@ import (
 // Times and bounds of a connection with an agent.
 const (
 	dialTimeout  = 3 * time.Second        // until the WebSocket handshake is over
+	readyTimeout = 3 * time.Second        // from then until the protocol says that the agent is ready
 	pingEvery    = 500 * time.Millisecond // after the answer to the last one
 	pingPatience = 2 * time.Second
 	byeTimeout   = time.Second // for the goodbye, and the peer's answer to it
@@ -234,12 +235,18 @@ func (l *leg) keep(ctx context.Context, conn *websocket.Conn, written <-chan str
 }
 
 func (l *leg) ping(ctx context.Context, conn *websocket.Conn) {
-	pause := time.NewTimer(pingEvery)
+	pause, late := time.NewTimer(pingEvery), time.NewTimer(readyTimeout)
 	defer pause.Stop()
+	defer late.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-late.C:
+			if !l.told.Load() {
+				l.finish(faulty(bridge.FaultTimeout, "the agent has not taken the call within %s", readyTimeout))
+			}
+			continue
 		case <-pause.C:
 		}
 		waiting, cancel := context.WithTimeout(ctx, pingPatience)

@@ -30,9 +30,9 @@ type openai struct {
 	turns   turns
 	voiced  voiced
 	pressed pressed
-	tools   map[string]func() // by mark: what is done when it has been heard
-	expires time.Time         // of the session; zero: unknown
-	spare   time.Duration     // before that a quiet moment is used to begin anew
+	tools   map[string]waitingTool // by mark
+	expires time.Time              // of the session; zero: unknown
+	spare   time.Duration          // before that a quiet moment is used to begin anew
 }
 
 func newOpenAI(l *leg) (*openai, error) {
@@ -45,7 +45,7 @@ func newOpenAI(l *leg) (*openai, error) {
 		u.RawQuery = q.Encode()
 		l.url = u.String()
 	}
-	return &openai{leg: l, tools: map[string]func(){}}, nil
+	return &openai{leg: l, tools: map[string]waitingTool{}}, nil
 }
 
 func (o *openai) handshake(_ string, header http.Header) ([]string, error) {

@@ -13,6 +13,9 @@ func (o *openai) interrupt(cancel bool) error {
 			return err
 		}
 	}
+	if err := o.stay(); err != nil {
+		return err
+	}
 	if o.turns.active {
 		o.voiced.discarded = o.turns.current
 	}

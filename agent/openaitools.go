@@ -29,8 +29,15 @@ const toolMark = "t"
 // mostTools bounds the functions that wait for what is said before them.
 const mostTools = 100
 
-// itemDone looks for functions that the model calls. They are done when all that
-// was said before has been heard.
+// waitingTool is a function that is done when all that was said before it has
+// been heard.
+type waitingTool struct {
+	call string // its id
+	last bool   // it ends the call
+	do   func()
+}
+
+// itemDone looks for functions that the model calls.
 func (o *openai) itemDone(e *realtimeEvent) error {
 	if e.Item.Type != "function_call" || e.Item.Status == "incomplete" {
 		return nil
@@ -43,29 +50,40 @@ func (o *openai) itemDone(e *realtimeEvent) error {
 	if err := json.Unmarshal([]byte(e.Item.Arguments), asked.field(name)); err != nil {
 		return o.result(id, "the arguments are no JSON of the kind that was asked for")
 	}
-	do := func(told func(error)) {}
+	told := func(err error) { o.resulted(id, err) }
+	tool := waitingTool{call: id}
 	switch name {
 	case "transfer_call":
-		do = func(told func(error)) { o.leg.transfer(asked.transfer(), told) }
+		tool.do = func() { o.leg.transfer(asked.transfer(), told) }
 	case "hang_up":
-		do = func(told func(error)) { o.leg.hangup(inWords(asked.Hangup.Reason, "the agent hung up"), told) }
+		tool.last = true
+		tool.do = func() {
+			o.leg.hangup(inWords(asked.Hangup.Reason, "the agent hung up"), func(err error) {
+				if err != nil { // else there is nobody to go on with
+					told(err)
+				}
+			})
+		}
 	case "send_digits":
-		do = func(told func(error)) { o.leg.digits(asked.DTMF.Digits, told) }
+		tool.do = func() { o.leg.digits(asked.DTMF.Digits, told) }
 	default:
 		return o.result(id, "there is no function of this name")
 	}
-	o.tools[toolMark+id] = func() {
-		do(func(err error) {
-			why := ""
-			if err != nil {
-				why = err.Error()
-			}
-			if err := o.result(id, why); err != nil {
-				o.leg.finish(faultOf(err))
-			}
-		})
-	}
+	o.tools[toolMark+id] = tool
 	return o.leg.mark(toolMark + id)
+}
+
+// stay keeps the call: the caller has interrupted the goodbye.
+func (o *openai) stay() error {
+	for mark, tool := range o.tools {
+		if tool.last {
+			delete(o.tools, mark)
+			if err := o.output(tool.call, "the caller has interrupted you: go on with the conversation"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // field is where the arguments of a function belong.
@@ -81,8 +99,27 @@ func (w *wish) field(function string) any {
 	return &struct{}{}
 }
 
+// resulted is told, later, how a function went.
+func (o *openai) resulted(call string, err error) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	if err := o.result(call, why); err != nil {
+		o.leg.finish(faultOf(err))
+	}
+}
+
 // result tells the model how a function went, and has it go on.
 func (o *openai) result(call, failure string) error {
+	if err := o.output(call, failure); err != nil {
+		return err
+	}
+	return o.respond("")
+}
+
+// output tells the model how a function went.
+func (o *openai) output(call, failure string) error {
 	output := map[string]any{"ok": failure == ""}
 	if failure != "" {
 		output["error"] = failure
@@ -91,10 +128,7 @@ func (o *openai) result(call, failure string) error {
 	if err != nil {
 		return err
 	}
-	if err := o.send(map[string]any{"type": "conversation.item.create", "item": map[string]any{
+	return o.send(map[string]any{"type": "conversation.item.create", "item": map[string]any{
 		"type": "function_call_output", "call_id": call, "output": string(text),
-	}}); err != nil {
-		return err
-	}
-	return o.respond("")
+	}})
 }

@@ -123,9 +123,9 @@ func (o *openai) complete(i *spoken) error {
 // played is told when the end of an item, or the place of a function call, has
 // been heard or dropped.
 func (o *openai) played(mark string) error {
-	if do, is := o.tools[mark]; is {
+	if tool, is := o.tools[mark]; is {
 		delete(o.tools, mark)
-		do()
+		tool.do()
 		return nil
 	}
 	for n, i := range o.voiced.items {

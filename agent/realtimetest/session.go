@@ -58,11 +58,7 @@ func (s *Session) run(ctx context.Context, key string) {
 	defer cancel()
 	defer s.stop()
 	defer s.conn.CloseNow()
-	if s.server.Mute {
-		<-s.conn.CloseRead(ctx).Done()
-		return
-	}
-	if !s.welcome(key) {
+	if !s.server.Mute && !s.welcome(key) {
 		return
 	}
 	s.work.Go(func() { s.expire(ctx) })
@@ -71,9 +67,11 @@ func (s *Session) run(ctx context.Context, key string) {
 		if err != nil {
 			return
 		}
-		if kind == websocket.MessageText {
+		switch {
+		case s.server.Mute:
+		case kind == websocket.MessageText:
 			s.take(message)
-		} else {
+		default:
 			s.Fail("invalid_request_error", "invalid_event", "Binary messages are not supported.")
 		}
 	}
