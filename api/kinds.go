@@ -58,6 +58,8 @@ var (
 		singular: "queue", plural: "queues", sorted: true,
 		name: func(q dialplan.Queue) string { return q.Name },
 		list: func(p *dialplan.Plan) *[]dialplan.Queue { return &p.Queues },
+		show: dialplan.Queue.Masked,
+		keep: dialplan.Queue.KeepSecrets,
 	}
 )
 

@@ -134,3 +134,16 @@ func TestLookingAtAQueue(t *testing.T) {
 	}
 	t.Error("the stream ended without a word of the change")
 }
+
+func TestQueueMetrics(t *testing.T) {
+	w := httptest.NewRecorder()
+	newHouse(t).MetricsHandler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, line := range []string{
+		`roomline_queue_waiting{queue="desk"} 2`, `roomline_queue_longest_wait_seconds{queue="desk"} 1.5`,
+		`roomline_queue_calls_total{outcome="accepted",queue="desk"} 3`,
+	} {
+		if !strings.Contains(w.Body.String(), line) {
+			t.Errorf("no %s", line)
+		}
+	}
+}

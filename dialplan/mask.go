@@ -13,7 +13,11 @@ const Mask = "********"
 // everything else with p.
 func (p *Plan) Masked() *Plan {
 	c := *p
-	c.Trunks, c.Routes, c.Agents = slices.Clone(p.Trunks), slices.Clone(p.Routes), slices.Clone(p.Agents)
+	c.Trunks, c.Routes = slices.Clone(p.Trunks), slices.Clone(p.Routes)
+	c.Agents, c.Queues = slices.Clone(p.Agents), slices.Clone(p.Queues)
+	for i := range c.Queues {
+		c.Queues[i] = c.Queues[i].Masked()
+	}
 	for i := range c.Agents {
 		c.Agents[i] = c.Agents[i].Masked()
 	}
@@ -65,6 +69,24 @@ func (a Agent) KeepSecrets(old Agent) Agent {
 	return a
 }
 
+// Masked is a copy of the queue with the PINs of its else replaced by [Mask].
+func (q Queue) Masked() Queue {
+	if q.Else != nil {
+		next := q.Else.Masked()
+		q.Else = &next
+	}
+	return q
+}
+
+// KeepSecrets puts the PINs of old where q has [Mask].
+func (q Queue) KeepSecrets(old Queue) Queue {
+	if q.Else != nil && old.Else != nil {
+		next := q.Else.KeepSecrets(*old.Else)
+		q.Else = &next
+	}
+	return q
+}
+
 // Masked is a copy of the route with the PINs of its targets replaced by [Mask].
 func (r Route) Masked() Route {
 	r.Target = r.Target.Masked()
@@ -99,7 +121,13 @@ func (d Decision) Masked() Decision {
 // has no secret for stays a mask, which [Plan.Check] refuses. It changes the
 // lists of p, and shares nothing that it changes with old.
 func (p *Plan) KeepSecrets(old *Plan) {
-	p.Trunks, p.Routes, p.Agents = slices.Clone(p.Trunks), slices.Clone(p.Routes), slices.Clone(p.Agents)
+	p.Trunks, p.Routes = slices.Clone(p.Trunks), slices.Clone(p.Routes)
+	p.Agents, p.Queues = slices.Clone(p.Agents), slices.Clone(p.Queues)
+	for i, q := range p.Queues {
+		if o, ok := old.QueueNamed(q.Name); ok {
+			p.Queues[i] = q.KeepSecrets(o)
+		}
+	}
 	for i, a := range p.Agents {
 		if o, ok := old.AgentNamed(a.Name); ok {
 			p.Agents[i] = a.KeepSecrets(o)
