@@ -69,7 +69,11 @@ func diff[T any](object string, old, new []T, name func(T) string) []Change {
 
 // isSecret reports whether a field, by its path, is one that is never shown.
 func isSecret(field string) bool {
-	return field == "outbound.password" || field == "inbound.password" || field == "pin" || strings.HasSuffix(field, "else.pin")
+	switch field {
+	case "outbound.password", "inbound.password", "pin", "key", "fallback.pin":
+		return true
+	}
+	return strings.HasSuffix(field, "else.pin")
 }
 
 // details compares two objects field by field.

@@ -41,3 +41,13 @@ func TestARouteMayNameTheRoomOfItsQueue(t *testing.T) {
 		}
 	}
 }
+
+func TestADiffShowsNoSecretsOfAgentsAndQueues(t *testing.T) {
+	vault := &Target{Room: "vault", PIN: "4711"}
+	p := &Plan{Agents: []Agent{{Name: "b", Key: "s3cret", Fallback: vault}}, Queues: []Queue{{Name: "desk", Else: vault}}}
+	for _, c := range append(Diff(nil, p), Diff(p, &Plan{Agents: []Agent{{Name: "b"}}, Queues: []Queue{{Name: "desk"}}})...) {
+		if text := strings.Join(c.Details, "\n"); strings.Contains(text, "4711") || strings.Contains(text, "s3cret") {
+			t.Errorf("%s %s: %s", c.Kind, c.Object, text)
+		}
+	}
+}
