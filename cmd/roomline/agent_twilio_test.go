@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/roomline/roomline/agent"
 	"github.com/roomline/roomline/bridge"
+	"github.com/roomline/roomline/media"
 	"github.com/roomline/roomline/phone"
 )
 
@@ -206,4 +209,26 @@ func TestTwilioAgentRedirectsItsCall(t *testing.T) {
 	}
 	call.Hangup()
 	<-call.Ended()
+}
+
+// A hang-up that an agent asks for waits until its last word has been heard.
+func TestTwilioAgentHangsUpAfterItsLastWord(t *testing.T) {
+	address, calls := mediaStreams(t)
+	h := startHouse(t, strings.Replace(mediaStreamPlan, "URL", address, 1))
+	call := h.calls(softphone(t, phone.Config{}), "clinic", phone.DialOptions{From: "+15551230000"})
+	m := <-calls
+	h.hasSeats(m)
+	loud := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x80, 0x00}, media.NarrowbandHz/2))
+	m.say(`{"event":"media","media":{"payload":"` + loud + `"}}`)
+	m.say(`{"event":"hangup"}`)
+	<-call.Ended()
+	n := 0
+	for _, v := range call.Heard() {
+		if v > 10000 || v < -10000 {
+			n++
+		}
+	}
+	if n < media.NarrowbandHz*9/10 {
+		t.Errorf("the caller heard %d of %d samples", n, media.NarrowbandHz)
+	}
 }
