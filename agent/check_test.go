@@ -186,3 +186,24 @@ func TestTLSSessionsAreResumed(t *testing.T) {
 		drop(leg)
 	}
 }
+
+// A probe of a model's session asks for no answer, which would cost something.
+func TestATestOfAModelSaysNothing(t *testing.T) {
+	t.Parallel()
+	v, a := model(t)
+	h := &House{Exchange: &bridge.Exchange{}, Plan: func() *dialplan.Plan { return &dialplan.Plan{Agents: []dialplan.Agent{a}} }}
+	var steps []string
+	if err := h.Test(t.Context(), a.Name, func(s TestStep) { steps = append(steps, s.Name+" "+s.Result+" "+s.Words) }); err != nil {
+		t.Fatal(err)
+	}
+	h.running.Wait()
+	got := strings.Join(steps, "\n")
+	wantSteps(t, got, "websocket ok", "start ok the agent has been told of a call, in openai-realtime", "sound skipped it said nothing for 3s")
+	v.Key = "sk-other"
+	steps = nil
+	if err := h.Test(t.Context(), a.Name, func(s TestStep) { steps = append(steps, s.Name+" "+s.Result+": "+s.Words+" → "+s.Hint) }); err != nil {
+		t.Fatal(err)
+	}
+	h.running.Wait()
+	wantSteps(t, strings.Join(steps, "\n"), "websocket ok", "start failed: the model's server refuses the key", "check key", "sound skipped")
+}

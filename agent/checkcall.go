@@ -27,7 +27,7 @@ func (c *check) call(ctx context.Context) {
 		return
 	case end != nil:
 		c.tell("websocket", "ok", "the handshake is done", "", opened)
-		c.tell("start", "failed", end.Reason, "the agent took the connection, and not the call: does it speak "+c.protocol()+"?", took-opened)
+		c.tell("start", "failed", end.Reason, c.startHint(*end), took-opened)
 		c.skip("sound")
 		return
 	}
@@ -100,6 +100,14 @@ func (c *check) hungUp(e bridge.AgentEvent, after time.Duration) {
 
 func (c *check) protocol() string {
 	return cmp.Or(c.agent.Protocol, dialplan.TwilioMediaStreams)
+}
+
+// startHint says what to do about an agent that takes the connection, and not the call.
+func (c *check) startHint(e bridge.AgentEvent) string {
+	if e.Fault == bridge.FaultRefused {
+		return "the agent wants another key, or other settings: check key, and what else the dial plan says of it"
+	}
+	return "the agent took the connection, and not the call: does it speak " + c.protocol() + "?"
 }
 
 // hintFor says what to do about a handshake that has failed.
