@@ -241,7 +241,7 @@ func (c *Call) replaceAgent(fault Fault, reason string) (next step, leaves bool)
 	}
 	a.sent = append(a.sent, now)
 	c.handover = &Handover{By: a.agent.Name, Reason: words, Transcript: c.Transcript()}
-	if err := c.sendAgent("call-" + c.id); err != nil {
+	if err := c.sendAgent(c.Record().Room); err != nil { // where the caller is
 		return c.unattended(causeOfError(err), err.Error()), true
 	}
 	c.tellOfAgent("agent.replaced", map[string]any{"fault": string(fault), "reason": reason})

@@ -411,3 +411,26 @@ func TestAnAgentThatIsNoLongerInThePlan(t *testing.T) {
 		h.over()
 	})
 }
+
+// An agent that has taken a call over in a room of others is replaced there.
+func TestAReplacementComesToWhereTheCallerIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, agents := openAttended(t)
+		l, c := h.upTo("lobby")
+		leg, err := agents.Send(AgentSpec{Agent: "bot", Room: "lobby", CallID: c.id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.do(t.Context(), func() error { c.served("bot", leg); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		agents.latest(t, 1).comes()
+		agents.latest(t, 1).fails(FaultGone, "reset")
+		if s := agents.latest(t, 2).spec; s.Room != "lobby" || c.Record().Room != "lobby" {
+			t.Errorf("sent %+v, the caller is in %s", s, c.Record().Room)
+		}
+		l.ended(LineEvent{Cause: CauseNormal})
+		h.cdr(c)
+		h.over()
+	})
+}

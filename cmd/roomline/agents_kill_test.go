@@ -85,7 +85,7 @@ func (s *served) came(from int, since time.Time) {
 		}
 	}
 	heard := s.hears(from, s.serving.hz)
-	if late := heard.Sub(e.Time); late > time.Second {
+	if late := heard.Sub(e.Time); late > time.Second+time.Duration(s.stall.Load()) {
 		s.t.Errorf("the agent is heard %v after it was ready", late)
 	}
 	s.t.Logf("ready %v after its start or the failure of the one before, heard %v later", e.Time.Sub(since).Round(time.Millisecond), heard.Sub(e.Time).Round(time.Millisecond))
@@ -144,10 +144,11 @@ func (s *served) covered(from int) {
 		quiet += media.FrameSamples
 		longest = max(longest, quiet)
 	}
-	if first == 0 || timeOfSamples(first) > 300*time.Millisecond {
+	soon := 300*time.Millisecond + time.Duration(s.stall.Load())
+	if first == 0 || timeOfSamples(first) > soon {
 		s.t.Errorf("a filler is heard %v after the failure", timeOfSamples(first))
 	}
-	if timeOfSamples(longest) > 300*time.Millisecond {
+	if timeOfSamples(longest) > soon {
 		s.t.Errorf("%v of dead air", timeOfSamples(longest))
 	}
 	s.t.Logf("filler after %v, longest silence %v", timeOfSamples(first), timeOfSamples(longest))
