@@ -57,11 +57,11 @@ scenarios:
 `, func(o *Options) { o.Record = folder })
 	passed(t, r)
 	f := r.Outcomes[0].Figures
-	if len(f.Latencies) != 1 || f.Latencies[0] < 480*ms || f.Latencies[0] > 500*ms+slack {
+	if len(f.Latencies) != 1 || f.Latencies[0] < 440*ms || f.Latencies[0] > 500*ms+slack {
 		t.Errorf("latencies %v, the agent waits for 500 ms", f.Latencies)
 	}
 	// Keys hold sound up, so that the greeting may come later.
-	if g := f.Greetings; len(g) != 1 || g[0] < 280*ms || g[0] > 1300*ms {
+	if g := f.Greetings; len(g) != 1 || g[0] < 240*ms || g[0] > 1300*ms {
 		t.Errorf("greeting after %v", g)
 	}
 	if f.OverlapMax != 0 || f.Turns != 1 || f.MOS < 4 {
@@ -87,7 +87,7 @@ scenarios:
 	t.Run("yields", func(t *testing.T) {
 		r := peer{greets: 0, lasts: 8 * time.Second, answers: -1, yields: 300 * ms}.call(t, strings.Replace(script, "SOUND", wav, 1))
 		passed(t, r)
-		if y := r.Outcomes[0].Figures.Yields; len(y) != 1 || y[0] < 280*ms || y[0] > 300*ms+slack {
+		if y := r.Outcomes[0].Figures.Yields; len(y) != 1 || y[0] < 240*ms || y[0] > 300*ms+slack {
 			t.Errorf("yields %v, the agent takes 300 ms", y)
 		}
 	})

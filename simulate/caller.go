@@ -103,7 +103,8 @@ func (c *caller) fail(err error, s Step) *Failure {
 	}
 	f := &Failure{Kind: KindTool, Step: c.step, Line: s.Line, Doing: s.String(), Heard: err.Error(), At: c.now()}
 	switch {
-	case errors.Is(err, errOver):
+	case errors.Is(err, errNever): // the caller says what
+	case errors.Is(err, errOver), !c.hanging && c.ended():
 		f.Kind, f.Expected, f.Heard = KindHungUp, "the call to go on", errOver.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		f.Kind, f.Heard = KindTimeout, fmt.Sprintf("the scenario took longer than %s", c.scenario.Timeout)
@@ -139,14 +140,17 @@ func (c *caller) speak(ctx context.Context, s Step) (err error) {
 		c.quiet = c.now()
 	}
 	c.said = append(c.said, saying{Span: Span{from, c.quiet}, step: c.step, keys: s.Keys != "", aside: s.Aside})
-	if err != nil && ctx.Err() == nil {
-		select {
-		case <-c.call.Ended():
-			return errOver
-		default:
-		}
-	}
 	return err
+}
+
+// ended reports whether the call is over.
+func (c *caller) ended() bool {
+	select {
+	case <-c.call.Ended():
+		return true
+	default:
+		return false
+	}
 }
 
 // pass makes what was heard up to now the past: the caller speaks.

@@ -98,6 +98,24 @@ func TestStepsThatFollowEachOtherAreOneTurn(t *testing.T) {
 	}
 }
 
+func TestAFirstPacketThatIsLateMovesNothing(t *testing.T) {
+	began := time.Now()
+	var packets []phone.Packet
+	for i := range 50 {
+		p := phone.Packet{Position: 160 * i, At: began.Add(time.Duration(i) * 20 * ms)}
+		if i < 8 {
+			p.At = began.Add(150 * ms) // all at once
+		}
+		packets = append(packets, p)
+	}
+	if got := beginning(packets, began.Add(150*ms)); !got.Equal(began) {
+		t.Errorf("it began %s late", got.Sub(began))
+	}
+	if got := beginning(nil, began); !got.Equal(began) {
+		t.Error(got)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	f := Figures{Calls: 1, Latencies: []time.Duration{900 * ms}, MOS: 3.9}
 	for _, tt := range []struct {

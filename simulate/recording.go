@@ -34,19 +34,19 @@ func (o *Options) keep(c *caller, out *Outcome) {
 
 // stereo is the call as a file.
 func (c *caller) stereo() []byte {
-	left := placed(c.call.Said(), c.call.SaidSince(), c.ear.origin)
-	right := placed(c.call.Heard(), c.call.HeardSince(), c.ear.origin)
+	left := placed(c.call.Said(), c.call.SaidSince(), c.call.Sendings(), c.ear.origin)
+	right := placed(c.call.Heard(), c.call.HeardSince(), c.call.Arrivals(), c.ear.origin)
 	n := max(len(left), len(right))
 	left, right = append(left, make([]int16, n-len(left))...), append(right, make([]int16, n-len(right))...)
 	return phone.StereoWAV(left, right)
 }
 
 // placed moves sound that began at since so that it begins at origin.
-func placed(pcm []int16, since, origin time.Time) []int16 {
+func placed(pcm []int16, since time.Time, packets []phone.Packet, origin time.Time) []int16 {
 	if since.IsZero() {
 		return nil
 	}
-	by := samplesIn(since.Sub(origin))
+	by := samplesIn(beginning(packets, since).Sub(origin))
 	if by < 0 {
 		return pcm[min(-by, len(pcm)):]
 	}

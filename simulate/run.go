@@ -37,55 +37,6 @@ type Options struct {
 	Ended func(*Outcome)
 }
 
-// Outcome is how one scenario went.
-type Outcome struct {
-	Suite     *Suite
-	Scenario  *Scenario
-	Name      string // with its number, where scenarios are repeated
-	Failure   *Failure
-	Began     time.Time
-	Took      time.Duration
-	Answered  bool
-	Figures   Figures
-	Talk      Talk
-	Notes     []Note
-	Report    phone.Report
-	Recording string // file, empty for none
-}
-
-// Passed reports whether everything was as expected.
-func (o *Outcome) Passed() bool { return o.Failure == nil }
-
-// Result is how all suites went.
-type Result struct {
-	Began    time.Time
-	Took     time.Duration
-	Outcomes []*Outcome // suite by suite, in the order of the files
-	Suites   []SuiteResult
-}
-
-// SuiteResult is a suite as a whole.
-type SuiteResult struct {
-	Suite   *Suite
-	Figures Figures
-	Failure *Failure // its limits, nil if they are kept
-}
-
-// Passed reports whether all scenarios passed and all limits are kept.
-func (r *Result) Passed() bool {
-	for _, o := range r.Outcomes {
-		if !o.Passed() {
-			return false
-		}
-	}
-	for _, s := range r.Suites {
-		if s.Failure != nil {
-			return false
-		}
-	}
-	return true
-}
-
 // Run plays all scenarios. When ctx ends, calls are hung up, and what was not
 // played counts as interrupted. An error means that nothing was called.
 func Run(ctx context.Context, suites []*Suite, o Options) (*Result, error) {
@@ -279,39 +230,4 @@ func undialled(s *Scenario, err error) *Failure {
 		out.Expected = s.Steps[0].Expect.String()
 	}
 	return out
-}
-
-// finish hangs up and measures.
-func (c *caller) finish(out *Outcome) {
-	select {
-	case <-c.call.Ended():
-		c.hungUp = !c.hanging
-	default:
-	}
-	length := c.now()
-	c.call.Hangup()
-	c.ear.over = true
-	c.ear.follow()
-	t := c.talk()
-	t.Length = min(length, t.Length)
-	slices.SortStableFunc(c.notes, func(a, b Note) int { return int(a.At - b.At) })
-	out.Talk, out.Report, out.Notes = *t, c.call.Report(), c.notes
-	out.Figures = measure(t, out.Report)
-	if out.Failure == nil {
-		out.Failure = brokenLimits(c.scenario.Limits, &out.Figures, -1, c.scenario.Line, "assert", length)
-	}
-}
-
-// sum makes the figures of whole suites.
-func (r *Result) sum(suites []*Suite) {
-	for _, s := range suites {
-		sr := SuiteResult{Suite: s}
-		for _, o := range r.Outcomes {
-			if o.Suite == s {
-				sr.Figures.add(o.Figures)
-			}
-		}
-		sr.Failure = brokenLimits(s.Limits, &sr.Figures, -1, 0, "assert of the suite", 0)
-		r.Suites = append(r.Suites, sr)
-	}
 }

@@ -1,7 +1,10 @@
 package simulate
 
 import (
+	"slices"
 	"time"
+
+	"github.com/roomline/roomline/phone"
 )
 
 // saying is what the caller did in one step, by the clock.
@@ -18,12 +21,29 @@ const lastKey = 200 * time.Millisecond
 
 // talk is the conversation so far.
 func (c *caller) talk() *Talk {
-	t := &Talk{Agent: c.ear.spans(), Length: c.now(), HungUp: c.hungUp}
+	t := &Talk{Length: c.now(), HungUp: c.hungUp}
+	if since := c.call.HeardSince(); !since.IsZero() {
+		t.Agent = shifted(c.ear.spans(), beginning(c.call.Arrivals(), since).Sub(since))
+	}
 	if since := c.call.SaidSince(); !since.IsZero() {
-		t.Caller = shifted(Spans(c.call.Said()), since.Sub(c.ear.origin))
+		t.Caller = shifted(Spans(c.call.Said()), beginning(c.call.Sendings(), since).Sub(c.ear.origin))
 	}
 	t.Turns = turns(c.said, t.Caller, c.scenario.Steps)
 	return t
+}
+
+// beginning is when a stream began that first was seen at since, by most of its
+// packets: the first one may have been late itself.
+func beginning(packets []phone.Packet, since time.Time) time.Time {
+	if len(packets) == 0 {
+		return since
+	}
+	offs := make([]time.Duration, len(packets))
+	for i, p := range packets {
+		offs[i] = p.At.Sub(since) - timeOf(p.Position)
+	}
+	slices.Sort(offs)
+	return since.Add(offs[len(offs)/2])
 }
 
 // turns makes turns of what was said in steps that follow each other. Where they
@@ -63,4 +83,21 @@ func heardIn(s Span, sound []Span) Span {
 		out.To = to
 	}
 	return out
+}
+
+// finish hangs up and measures.
+func (c *caller) finish(out *Outcome) {
+	c.hungUp = c.ended() && !c.hanging
+	length := c.now()
+	c.call.Hangup()
+	c.ear.over = true
+	c.ear.follow()
+	t := c.talk()
+	t.Length = min(length, t.Length)
+	slices.SortStableFunc(c.notes, func(a, b Note) int { return int(a.At - b.At) })
+	out.Talk, out.Report, out.Notes = *t, c.call.Report(), c.notes
+	out.Figures = measure(t, out.Report)
+	if out.Failure == nil {
+		out.Failure = brokenLimits(c.scenario.Limits, &out.Figures, -1, c.scenario.Line, "assert", length)
+	}
 }
