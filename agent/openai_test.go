@@ -215,6 +215,21 @@ func TestOpenAIDoesNotHangUpOnWhoInterrupts(t *testing.T) {
 	await(t, leg, bridge.AgentEnded)
 }
 
+// A probe costs no words: it hears nothing, and is not greeted.
+func TestOpenAIProbeSaysNothing(t *testing.T) {
+	v, a := model(t)
+	s := newStage(t, a)
+	leg := s.house.openLeg(a.URL, a, bridge.AgentSpec{Agent: a.Name})
+	await(t, leg, bridge.AgentReady)
+	server := v.Session(soon(t))
+	server.Await(soon(t), "input_audio_buffer.append", 10)
+	if asked := server.Events("response.create"); len(asked) > 0 {
+		t.Errorf("the model was asked for %v", asked[0].Body)
+	}
+	leg.End("enough")
+	await(t, leg, bridge.AgentEnded)
+}
+
 // A server that takes the connection and never says a word is given up.
 func TestOpenAIServerIsMute(t *testing.T) {
 	v, a := model(t)

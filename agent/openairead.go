@@ -56,6 +56,7 @@ var realtimeEvents = map[string]func(*openai, *realtimeEvent) error{
 	"response.output_audio_transcript.delta":                (*openai).wordsDelta,
 	"response.output_audio_transcript.done":                 (*openai).wordsDone,
 	"response.output_item.done":                             (*openai).itemDone,
+	"conversation.item.input_audio_transcription.delta":     (*openai).callerSays,
 	"conversation.item.input_audio_transcription.completed": (*openai).callerSaid,
 	"error": func(o *openai, e *realtimeEvent) error { return o.refused(e.Error) },
 }

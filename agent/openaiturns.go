@@ -23,6 +23,7 @@ type turns struct {
 type speech struct {
 	item       string
 	start, end time.Duration // on the call's media clock
+	words      string        // that have come so far
 }
 
 // keptSpeech is how many turns of the caller are remembered until their words come.
@@ -40,10 +41,8 @@ func (o *openai) speechStarted(e *realtimeEvent) error {
 
 func (o *openai) speechStopped(e *realtimeEvent) error {
 	o.turns.speaking = false
-	for i := range o.turns.speech {
-		if s := &o.turns.speech[i]; s.item == e.ItemID {
-			s.end = max(s.start, o.callTime(e.AudioEndMS))
-		}
+	if turn := o.turnOf(e); turn != nil {
+		turn.end = max(turn.start, o.callTime(e.AudioEndMS))
 	}
 	return nil
 }
@@ -55,15 +54,32 @@ func (o *openai) callTime(ms int64) time.Duration {
 	return max(0, o.mediaTime()-max(0, behind))
 }
 
+// callerSays takes words of a turn that may still change.
+func (o *openai) callerSays(e *realtimeEvent) error {
+	if turn := o.turnOf(e); turn != nil && len(turn.words)+len(e.Delta) <= mostWords {
+		turn.words += e.Delta
+		o.leg.transcribe(said{text: turn.words, start: turn.start, end: turn.end})
+	}
+	return nil
+}
+
 // callerSaid takes the words of a turn, which come when they come.
 func (o *openai) callerSaid(e *realtimeEvent) error {
 	s := said{text: e.Transcript, final: true}
-	for _, turn := range o.turns.speech {
-		if turn.item == e.ItemID {
-			s.start, s.end = turn.start, turn.end
-		}
+	if turn := o.turnOf(e); turn != nil {
+		s.start, s.end = turn.start, turn.end
 	}
 	o.leg.transcribe(s)
+	return nil
+}
+
+// turnOf is the caller's turn of an event; nil: it is not remembered.
+func (o *openai) turnOf(e *realtimeEvent) *speech {
+	for i := range o.turns.speech {
+		if o.turns.speech[i].item == e.ItemID {
+			return &o.turns.speech[i]
+		}
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package realtimetest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/roomline/roomline/media"
@@ -84,6 +85,9 @@ func (s *Session) commitLocked(id string) {
 		content: []any{body{"type": "input_audio", "transcript": nil}}}, true)
 	if s.sideLocked("input")["transcription"] != nil && s.server.Heard != nil {
 		words := s.server.Heard(turn)
+		for word := range strings.SplitAfterSeq(words, " ") {
+			s.sendLocked("conversation.item.input_audio_transcription.delta", body{"item_id": id, "content_index": 0, "delta": word})
+		}
 		s.sendLocked("conversation.item.input_audio_transcription.completed", body{
 			"item_id": id, "content_index": 0, "transcript": words, "usage": body{"type": "duration", "seconds": seconds},
 		})
