@@ -41,7 +41,11 @@ func (c *Call) waitIn(t dialplan.Target, room string, since time.Time) step {
 		queue: t.Queue, call: c, room: room, handover: c.handover, priority: c.priority(), way: c.wayToPeople(), tell: c.stir, since: since,
 	})
 	if err != nil {
-		return c.otherwise(t, causeOfError(err), err.Error())
+		cause := CauseNoRoute
+		if err.Code == LimitReached {
+			cause = CauseLimit
+		}
+		return c.otherwise(t, cause, err.Message)
 	}
 	c.note(func(r *CallRecord) { r.Queue, r.AcceptedBy, r.WaitedMS = t.Queue, "", 0 })
 	w := &waiter{c: c, t: t, settings: settings, o: o, room: room}
@@ -123,7 +127,10 @@ func (w *waiter) inLine() step {
 // leave takes the caller out of the queue, if nothing else has.
 func (w *waiter) leave() {
 	why := "abandoned"
-	if w.c.onward != nil {
+	switch {
+	case !w.merged.IsZero():
+		why = "accepted"
+	case w.c.onward != nil:
 		why = "transferred"
 	}
 	w.note()

@@ -62,7 +62,7 @@ type outlook struct {
 
 // join puts a call into a queue. An error is of code NotFound or LimitReached;
 // emergencies pass the limit.
-func (s *queues) join(spec queueSpec) (*queued, error) {
+func (s *queues) join(spec queueSpec) (*queued, *Error) {
 	plan, ok := s.x.plan().QueueNamed(spec.queue)
 	if !ok {
 		return nil, refuse(NotFound, "", "there is no queue %q in the dial plan", spec.queue)

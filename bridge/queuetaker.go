@@ -16,8 +16,7 @@ type queueAsked struct {
 
 func (c *Call) queueTaker(w *warm) (taker, error) {
 	h := &queueAsked{x: c.x, wake: make(chan struct{}, 1)}
-	var err error
-	h.o, err = c.x.queues.join(queueSpec{
+	o, err := c.x.queues.join(queueSpec{
 		queue: w.req.Queue, call: c, room: c.consultRoom(), handover: &w.handover, priority: c.priority(), way: c.wayToPeople(),
 		tell: func() {
 			select {
@@ -29,6 +28,7 @@ func (c *Call) queueTaker(w *warm) (taker, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.o = o
 	return h, nil
 }
 

@@ -277,3 +277,21 @@ func TestPhonesTakeWhoWaitsWhileTheGatewayDrains(t *testing.T) {
 		}
 	})
 }
+
+func TestACallThatWasShortWasAcceptedNevertheless(t *testing.T) {
+	queueing(t, func(h *house) {
+		l, c := h.caller("phones")
+		h.ringing(ann, bob)[ann].happens(LineAnswered)
+		time.Sleep(time.Second)
+		l.ended(LineEvent{Cause: CauseNormal})
+		if d := h.cdr(c); d.AcceptedBy != "ann" {
+			h.t.Errorf("accepted by %q", d.AcceptedBy)
+		}
+		h.ringing()
+		for _, q := range h.Queues() {
+			if q.Name == "phones" && (q.Left["accepted"] != 1 || q.Left["abandoned"] != 0) {
+				h.t.Errorf("%v", q.Left)
+			}
+		}
+	})
+}
