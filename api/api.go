@@ -71,8 +71,8 @@ type Server struct {
 	handler  http.Handler
 	deliver  *deliverer
 
-	scripts sync.WaitGroup // TwiML under way; Run waits for it
-	ending  chan struct{}  // closed when Run ends: what is under way stops
+	scripts scripts       // TwiML under way; Run waits for it
+	ending  chan struct{} // closed when Run ends: what is under way stops
 	twiml   *http.Client
 
 	planMu sync.Mutex // one change of the plan at a time, so that PlanChanged keeps their order

@@ -199,7 +199,7 @@ func (s *Server) twilioUpdate(ctx context.Context, call LiveCall, who twilioCall
 	case !answered:
 		return twilioFault(http.StatusBadRequest, 21220, "Unable to update record. Call is not in-progress. Cannot redirect.")
 	}
-	run := &twimlRun{s: s, call: call, who: who}
+	run := &twimlRun{s: s, call: call, who: who, asked: true}
 	if twiml != "" {
 		return run.document(ctx, []byte(twiml), nil)
 	}

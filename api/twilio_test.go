@@ -240,6 +240,14 @@ func TestTwiMLPauses(t *testing.T) {
 	for deadline := time.Now().Add(20 * time.Second); len(h.live.actions()) < 2 && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
+	if status, out := h.post(t, h.live, url.Values{"Twiml": {`<Response><Pause length="600"/><Play digits="3"/></Response>`}}); status != 200 {
+		t.Fatalf("%d %v", status, out)
+	}
+	h.Server.scripts.mu.Lock()
+	if n := len(h.Server.scripts.live); n != 1 {
+		t.Errorf("%d documents run on one call", n)
+	}
+	h.Server.scripts.mu.Unlock()
 	close(h.Server.ending)
 	h.Server.scripts.Wait()
 	if got := h.live.actions(); !slices.Equal(got, []string{"digits 1", "digits 2"}) {

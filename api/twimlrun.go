@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,6 +34,9 @@ type twimlRun struct {
 	call LiveCall
 	who  twilioCaller
 	hops int
+	// asked: the document that runs on the call by now is to end when the first of
+	// these has been read.
+	asked bool
 }
 
 // document runs one. Up to the first pause, which goes on behind the caller's
@@ -41,6 +45,10 @@ func (r *twimlRun) document(ctx context.Context, text []byte, base *url.URL) err
 	verbs, err := parseTwiML(text, base, r.agents())
 	if err != nil {
 		return err
+	}
+	if r.asked {
+		r.asked = false
+		r.s.scripts.stop(r.call.Record().ID)
 	}
 	return r.run(ctx, verbs)
 }
@@ -78,16 +86,56 @@ func (r *twimlRun) run(ctx context.Context, verbs []verb) error {
 	return nil
 }
 
+// scripts are the documents under way, of which a call has one at a time.
+type scripts struct {
+	sync.WaitGroup
+	mu   sync.Mutex
+	live map[string]*script // by call id
+}
+
+type script struct{ stop context.CancelFunc }
+
+// begin puts a call's document in the place of the one before; end takes it out.
+func (s *scripts) begin(id string) (ctx context.Context, end func()) {
+	s.stop(id)
+	ctx, cancel := context.WithCancel(context.Background())
+	ours := &script{cancel}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live == nil {
+		s.live = map[string]*script{}
+	}
+	s.live[id] = ours
+	return ctx, func() {
+		cancel()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.live[id] == ours {
+			delete(s.live, id)
+		}
+	}
+}
+
+// stop ends the document that runs on a call, if there is one.
+func (s *scripts) stop(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if before := s.live[id]; before != nil {
+		before.stop()
+		delete(s.live, id)
+	}
+}
+
 // later runs verbs that take time.
 func (r *twimlRun) later(verbs []verb) {
+	ctx, end := r.s.scripts.begin(r.call.Record().ID)
 	r.s.scripts.Go(func() {
+		defer end()
 		defer func() {
 			if p := recover(); p != nil {
 				r.s.log.Error("api: panic in a document", "call", r.call.Record().ID, "panic", p)
 			}
 		}()
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
 		for len(verbs) > 0 {
 			v := verbs[0]
 			if v.pause == 0 && !strings.ContainsAny(v.digits, "wW") {
@@ -98,7 +146,7 @@ func (r *twimlRun) later(verbs []verb) {
 			}
 			verbs = verbs[1:]
 		}
-		if err := r.run(ctx, verbs); err != nil {
+		if err := r.run(ctx, verbs); err != nil && ctx.Err() == nil {
 			r.s.log.Warn("api: a document could not be run to its end", "call", r.call.Record().ID, "error", err)
 		}
 	})
@@ -108,11 +156,11 @@ func (r *twimlRun) later(verbs []verb) {
 // call still lasts.
 func (r *twimlRun) slow(ctx context.Context, v verb) bool {
 	if v.pause > 0 {
-		return r.sleep(v.pause)
+		return r.sleep(ctx, v.pause)
 	}
 	for keys := range strings.FieldsSeq(strings.NewReplacer("w", " w ", "W", " w ").Replace(v.digits)) {
 		if keys == "w" {
-			if !r.sleep(500 * time.Millisecond) {
+			if !r.sleep(ctx, 500*time.Millisecond) {
 				return false
 			}
 			continue
@@ -124,12 +172,13 @@ func (r *twimlRun) slow(ctx context.Context, v verb) bool {
 	return true
 }
 
-func (r *twimlRun) sleep(d time.Duration) bool {
+func (r *twimlRun) sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
+	case <-ctx.Done():
 	case <-r.call.Done():
 	case <-r.s.ending:
 	}
