@@ -26,7 +26,7 @@ type attendance struct {
 	since    time.Time     // there has been no agent that was ready since then
 	ready    bool          // the leg is
 	spoke    bool          // its sound is, or was, heard
-	parted   bool          // it said goodbye while the call was on its way to somebody else
+	parted   bool          // it said goodbye before the answer, or while the call was on its way to somebody else
 	over     *AgentEvent   // how the leg has ended, not yet acted on
 	sent     []time.Time   // those that came for one that failed, in the last minute
 	tale     []string      // how those failed
@@ -176,7 +176,7 @@ func (c *Call) agentTold(e AgentEvent, ok bool) bool {
 		c.tellOfAgent("agent.silent", nil)
 		c.agentSilent()
 	case AgentEnded:
-		a.over, a.parted = &e, c.isElsewhere()
+		a.over, a.parted = &e, c.isElsewhere() || !c.isAnswered()
 	}
 	return e.Kind == AgentReady || e.Kind == AgentEnded
 }
@@ -222,9 +222,9 @@ func (c *Call) replaceAgent(fault Fault, reason string) (next step, leaves bool)
 	a, now := c.agent, time.Now()
 	words := "agent " + a.agent.Name + " failed (" + string(fault) + ")" + withReason(reason)
 	if a.parted {
-		words, a.parted = "agent "+a.agent.Name+" said goodbye, and nobody else took the call", false
+		words, a.parted = "agent "+a.agent.Name+" said goodbye, and nobody else has the call", false
 	}
-	a.tale = append(a.tale, words)
+	a.tale = append(a.tale[max(0, len(a.tale)-mostReplacements):], words)
 	if a.ready {
 		a.since = now
 	}
@@ -254,10 +254,12 @@ func (c *Call) unattended(cause Cause, reason string) step {
 	if reason != "" {
 		a.tale = append(a.tale, reason)
 	}
-	for _, words := range a.tale[:len(a.tale)-1] {
-		c.tale = append(c.tale, words)
-	}
 	last := a.tale[len(a.tale)-1]
+	for _, words := range slices.Compact(a.tale) { // what happened again and again is told once
+		if words != last {
+			c.tale = append(c.tale, words)
+		}
+	}
 	c.handover = &Handover{By: a.agent.Name, Reason: last, Transcript: c.Transcript()}
 	c.dismiss("the call goes on without it")
 	return c.otherwise(a.target, cause, last)

@@ -20,7 +20,8 @@ import (
 // .held, .resumed, .ended (with cause, reason and sip_code), .verified (verstat
 // and reason: how sure the caller's number is) and .transferred: it is in another
 // room, or another call took its place (replaces), or its peer sent the others on
-// (to, by, new_call_id) or took it back (to).
+// (to, by, new_call_id) or took it back (to). agent.silent and agent.replaced tell
+// of the AI voice that serves it (agent, worker, fault, reason).
 type Call struct {
 	x     *Exchange
 	id    string
@@ -61,6 +62,7 @@ type Call struct {
 	errand    *errand  // the call that is placed for this one
 	tale      []string // what was tried before
 	failed    Cause    // how the last of it failed
+	turned    int      // how many targets could not take it
 	seat      *Participant
 	sink      *Sink
 	hush      func() // ends what the gateway plays to the phone; nil: nothing

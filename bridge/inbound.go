@@ -132,7 +132,7 @@ func (c *Call) awaitListener(t dialplan.Target, room string) step {
 // otherwise takes the else of a target that could not take the call, and keeps
 // why for the record.
 func (c *Call) otherwise(t dialplan.Target, cause Cause, reason string) step {
-	if len(c.tale) >= mostTargets {
+	if c.turned++; c.turned > mostTargets {
 		return c.fail(cause, reason)
 	}
 	next := t.Else

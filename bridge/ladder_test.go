@@ -75,7 +75,7 @@ func TestTheLadderGoesOnAfterThreeReplacements(t *testing.T) {
 			t.Error("there is no quiet in the room of the else")
 		}
 		l.ended(LineEvent{Cause: CauseNormal})
-		if d := h.cdr(c); strings.Count(d.Reason, "gone") != 4 {
+		if d := h.cdr(c); strings.Count(d.Reason, "gone") != 1 {
 			t.Errorf("reason %q", d.Reason)
 		}
 		h.over()
@@ -407,6 +407,25 @@ func TestAnAgentThatIsNoLongerInThePlan(t *testing.T) {
 		h.goes(c, dialplan.Target{Agent: "gone", Else: &dialplan.Target{Room: "desk"}})
 		if c.Record().Room != "desk" {
 			t.Errorf("the call is %+v", c.Record())
+		}
+		h.over()
+	})
+}
+
+// A goodbye before the answer is none that ends the call.
+func TestAnAgentThatDeclinesGivesWayToAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, agents := openAttended(t)
+		l, c := h.calling("ready")
+		for n := range mostReplacements + 1 {
+			if len(l.answered) != 0 {
+				t.Fatal("answered for an agent that has declined")
+			}
+			agents.latest(t, n+1).fails(FaultNone, "not now")
+		}
+		synctest.Wait()
+		if r := c.Record(); r.Room != "desk" || r.State != StateActive {
+			t.Errorf("the call is %+v", r)
 		}
 		h.over()
 	})
