@@ -20,19 +20,20 @@ const defaultModel = "gpt-realtime-2.1"
 //
 //	begin                session.update, and conversation.item.create of a handover
 //	session.updated      the agent takes its seat and, unless it waits for the caller, speaks
-//	speech_started       openaivoice.go: what waits is dropped, its items are truncated
+//	speech_started       openaicut.go: what waits is dropped, its items are truncated
 //	output_item.done     openaitools.go: functions that it calls
 type openai struct {
 	leg  *leg
 	buf  []byte
 	sent int64 // frames: the server's clock
 
-	turns   turns
-	voiced  voiced
-	pressed pressed
-	tools   map[string]waitingTool // by mark
-	expires time.Time              // of the session; zero: unknown
-	spare   time.Duration          // before that a quiet moment is used to begin anew
+	briefing string // the session's instructions
+	turns    turns
+	voiced   voiced
+	pressed  pressed
+	tools    map[string]waitingTool // by mark
+	expires  time.Time              // of the session; zero: unknown
+	spare    time.Duration          // before that a quiet moment is used to begin anew
 }
 
 func newOpenAI(l *leg) (*openai, error) {
@@ -57,6 +58,7 @@ func (o *openai) handshake(_ string, header http.Header) ([]string, error) {
 
 func (o *openai) begin() error {
 	told := o.leg.parameters()
+	o.briefing = instructions(o.leg.agent.Prompt, told)
 	if err := o.send(map[string]any{"type": "session.update", "session": o.session(told)}); err != nil {
 		return err
 	}
@@ -111,7 +113,7 @@ func (o *openai) inform(words string) error { return o.message("system", words) 
 // renew ends a session that is about to end anyhow at a moment when nobody speaks:
 // whoever comes next knows what was said.
 func (o *openai) renew() error {
-	if o.expires.IsZero() || o.turns.speaking || o.turns.active || len(o.voiced.items) > 0 || time.Until(o.expires) > o.spare {
+	if o.expires.IsZero() || o.turns.speaking || o.turns.active || len(o.voiced.items)+len(o.tools) > 0 || time.Until(o.expires) > o.spare {
 		return nil
 	}
 	return faulty(bridge.FaultGone, "the session with the model has come near its longest duration")

@@ -45,7 +45,7 @@ func (o *openai) session(told map[string]string) map[string]any {
 	}
 	session := map[string]any{
 		"type": "realtime", "output_modalities": []string{"audio"},
-		"audio": map[string]any{"input": input, "output": output}, "instructions": instructions(a.Prompt, told),
+		"audio": map[string]any{"input": input, "output": output}, "instructions": o.briefing,
 	}
 	if o.leg.spec.CallID != "" {
 		session["tools"], session["tool_choice"] = json.RawMessage(offeredTools), "auto"

@@ -92,7 +92,7 @@ func (o *openai) respond(about string) error {
 	o.turns.asked, o.turns.wanted = true, false
 	event := map[string]any{"type": "response.create"}
 	if about != "" {
-		event["response"] = map[string]any{"instructions": o.leg.agent.Prompt + "\n\nGreet the caller. " + about}
+		event["response"] = map[string]any{"instructions": o.briefing + "\n\nGreet the caller now. " + about}
 	}
 	return o.send(event)
 }
