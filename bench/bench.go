@@ -35,7 +35,7 @@ type Scene struct {
 	CPS         float64       `name:"cps" help:"Calls placed per second." default:"10"`
 	Duration    time.Duration `help:"Length of the measured window, after all calls are up." default:"20s"`
 	Settle      time.Duration `help:"Wait between the last answer and the window." default:"4s"`
-	Room        string        `help:"Who is in each room besides the caller: a browser (one WebSocket peer), whip (a WHIP and a WHEP peer), phone (a second SIP call in PCMU), trunk (a second SIP call in Opus over plain RTP), none." enum:"browser,whip,phone,trunk,none" default:"browser"`
+	Room        string        `help:"Who is in each room besides the caller: a browser (one WebSocket peer), whip (a WHIP and a WHEP peer), phone (a second SIP call in PCMU), trunk (a second SIP call in Opus over plain RTP), agent (an AI agent of ours in PCMU, over Twilio's protocol), none." enum:"browser,whip,phone,trunk,agent,none" default:"browser"`
 	RoomCodec   string        `help:"What browsers are offered, and speak: opus, PCMU or PCMA." enum:"opus,PCMU,PCMA" default:"opus"`
 	Complexity  int           `help:"Opus complexity asked of the gateway, 0 to 10." default:"5"`
 	Bitrate     int           `help:"Opus bitrate asked of the gateway, in bit/s." default:"24000"`
@@ -44,6 +44,7 @@ type Scene struct {
 	Binary      string        `help:"The gateway to measure; default: this program." type:"path"`
 
 	serve []string // further flags of the gateway
+	plan  string   // its dial plan; empty: what the room needs
 
 	// Log gets progress and the summary; nil: nobody.
 	Log io.Writer `kong:"-"`
@@ -93,6 +94,7 @@ const (
 	roomWHIP    = "whip"
 	roomPhone   = "phone"
 	roomTrunk   = "trunk"
+	roomAgent   = "agent"
 	roomNone    = "none"
 )
 
@@ -100,7 +102,7 @@ const (
 // hears nothing.
 func (s Scene) heardInRoom() media.Codec {
 	switch s.Room {
-	case roomPhone, roomNone:
+	case roomPhone, roomAgent, roomNone:
 		return media.PCMU
 	case roomBrowser, roomWHIP:
 		return s.browserCodec()

@@ -17,6 +17,7 @@ type call struct {
 	line     bridge.Line
 	other    bridge.Line // the second phone or the Opus trunk, if that is who is there
 	browser  *browser
+	agent    *agentSeat
 	up, down *lane // phone to room, room to phone
 	setup    time.Duration
 	since    time.Time // when both sides could speak
@@ -27,6 +28,7 @@ type load struct {
 	options Options
 	gateway *gateway
 	phones  *phones
+	agents  *agents
 	paced   *pacers
 	sounds  soundBooth
 
@@ -110,6 +112,11 @@ func (l *load) bring(ctx context.Context, c *call) (says *sound, err error) {
 			return nil, err
 		}
 		return l.say(c.up.heard, c.browser.rateHz)
+	case roomAgent:
+		if c.agent, err = l.agents.come(ctx, c.name); err != nil {
+			return nil, err
+		}
+		c.agent.hears(c.up)
 	}
 	return c.up.sound, nil // nobody will say it
 }
@@ -128,6 +135,8 @@ func (l *load) speak(c *call) {
 	switch {
 	case c.browser != nil:
 		l.paced.add(newSpeaker(c.down, c.browser.speaks))
+	case c.agent != nil:
+		l.paced.add(newSpeaker(c.down, c.agent))
 	case c.other != nil:
 		l.paced.add(newSpeaker(c.down, c.other.Media()))
 	}

@@ -83,9 +83,12 @@ func (g *gateway) start(binary string, o Options) error {
 	if o.RoomCodec != "" && o.browserCodec() != media.Opus {
 		args = append(args, "--webrtc-codecs", o.RoomCodec)
 	}
-	if o.Room == roomTrunk {
+	if text := o.plan; text != "" || o.Room == roomTrunk {
+		if text == "" {
+			text = trunkPlan
+		}
 		plan := filepath.Join(g.folder, "bench.yaml")
-		if err := os.WriteFile(plan, []byte(trunkPlan), 0o600); err != nil {
+		if err := os.WriteFile(plan, []byte(text), 0o600); err != nil {
 			return err
 		}
 		args = append(args, "--config", plan)

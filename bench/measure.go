@@ -16,6 +16,14 @@ const drain = 500 * time.Millisecond
 // measureGateway is the main part of a run.
 func (r *Report) measureGateway(ctx context.Context, o Options) error {
 	fmt.Fprintf(o.Log, "gateway: starting …\n")
+	voices, err := startAgents()
+	if err != nil {
+		return err
+	}
+	defer voices.close()
+	if o.Room == roomAgent {
+		o.plan = voices.plan(o.Calls)
+	}
 	g, err := startGateway(ctx, o)
 	if err != nil {
 		return err
@@ -26,10 +34,13 @@ func (r *Report) measureGateway(ctx context.Context, o Options) error {
 		return err
 	}
 	defer p.close()
-	l := &load{options: o, gateway: g, phones: p, paced: startPacers(ctx, 2*o.Calls)}
+	l := &load{options: o, gateway: g, phones: p, agents: voices, paced: startPacers(ctx, 2*o.Calls)}
 	err = r.watch(ctx, l)
 	late := l.paced.close()
 	r.Generator.LateMS = spread(late)
+	if err == nil {
+		r.judgeAgents(ctx, l)
+	}
 	l.close()
 	if err != nil {
 		return err

@@ -25,16 +25,17 @@ type Report struct {
 	RoomBitrate  int     `json:"room_bitrate"`  // of Opus payloads that came from the rooms
 	RoomRate     int     `json:"room_rate"`     // Hz that those were encoded at
 
-	CPU         CPU       `json:"cpu_ms_per_call_second"`
-	PhoneToRoom Direction `json:"phone_to_room"`
-	RoomToPhone Direction `json:"room_to_phone"`
-	Memory      Memory    `json:"memory"`
-	Goroutines  Growth    `json:"goroutines"`
-	Runtime     Runtime   `json:"runtime"`
-	BufferMS    Spread    `json:"jitter_buffer_ms"` // by call, at the end of the window
-	Generator   Generator `json:"generator"`
-	Machine     Machine   `json:"machine"`
-	Notes       []string  `json:"notes,omitempty"` // what to know before quoting a figure
+	CPU         CPU           `json:"cpu_ms_per_call_second"`
+	PhoneToRoom Direction     `json:"phone_to_room"`
+	RoomToPhone Direction     `json:"room_to_phone"`
+	Agents      *AgentFigures `json:"agents,omitempty"` // rooms of agents
+	Memory      Memory        `json:"memory"`
+	Goroutines  Growth        `json:"goroutines"`
+	Runtime     Runtime       `json:"runtime"`
+	BufferMS    Spread        `json:"jitter_buffer_ms"` // by call, at the end of the window
+	Generator   Generator     `json:"generator"`
+	Machine     Machine       `json:"machine"`
+	Notes       []string      `json:"notes,omitempty"` // what to know before quoting a figure
 
 	from, to     weight // the window
 	toDecode     *sound // the Opus that came from the rooms, if any did
@@ -209,6 +210,10 @@ func (r *Report) Summary(w io.Writer) {
 		c.Gateway, c.Codec, c.Relay, c.Overhead, c.Cores)
 	r.PhoneToRoom.summary(w, "phone → room")
 	r.RoomToPhone.summary(w, "room → phone")
+	if a := r.Agents; a != nil {
+		fmt.Fprintf(w, "  marks are told        %6.2f ms p50, %.2f ms p99, %.2f ms at most after their sound (%d); clear is heard after %.1f ms p99 (%d)\n",
+			a.MarkErrorMS.P50, a.MarkErrorMS.P99, a.MarkErrorMS.Max, a.MarkErrorMS.N, a.ClearMS.P99, a.ClearMS.N)
+	}
 	fmt.Fprintf(w, "  memory                %6.2f MB per leg   (%.0f MB idle, %.0f MB busy), %.1f goroutines per leg, %.1f of them ours\n",
 		r.Memory.PerLegMB, r.Memory.IdleMB, r.Memory.BusyMB, r.Goroutines.PerLeg, r.Goroutines.Ours)
 	fmt.Fprintf(w, "  per packet            %6.3f allocations, %.2f wake-ups, %.2f preemptions; garbage takes %.1f %% of the CPU, jitter buffers hold %.0f ms (p50)\n",
