@@ -40,6 +40,7 @@ type Speaker struct {
 	waiting backlog
 	marks   marks
 	cushion cushion
+	slack   slack
 	written int64 // samples since the beginning, less those that were cleared
 	played  int64 // of them, up to the end of the packet sent last
 	sent    time.Time

@@ -550,3 +550,34 @@ func TestAMarkMayClearAndSpeak(t *testing.T) {
 		t.Errorf("a speaker of Opus: %v", err)
 	}
 }
+
+// What a stall has put off comes back: a voice that is sent as it sounds is soon heard
+// as early as before it, and nothing but silence is left out for that.
+func TestDelayAfterAStallComesBack(t *testing.T) {
+	withRoom(t, func(t *testing.T, x *Exchange, r *Room) {
+		w := &wire{}
+		join(t, r, "phone", KindPhone).Listen(w, media.PCMU, media.FrameDuration)
+		g := newOrator(t, r, "agent")
+		word, said := uneven(1600), []byte(nil)
+		for range 100 { // 200 ms of sound, 100 ms of silence
+			said = append(append(said, word...), bytes.Repeat([]byte{0xFF}, 800)...)
+		}
+		time.Sleep(3 * time.Millisecond)
+		for i := 0; i*160 < len(said); i++ {
+			if i == 100 {
+				time.Sleep(150 * time.Millisecond)
+			}
+			g.write(said[i*160 : min((i+1)*160, len(said))])
+			if i < 100 || i >= 108 { // what the stall held back comes at once
+				time.Sleep(20 * time.Millisecond)
+			}
+		}
+		if waits := g.Waiting(); waits > 40*time.Millisecond {
+			t.Errorf("in the end %s wait", waits)
+		}
+		time.Sleep(time.Second)
+		if words := bytes.Count(payloads(w.all()), word); words < 98 {
+			t.Errorf("%d of 100 words were heard whole", words)
+		}
+	})
+}

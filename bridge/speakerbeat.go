@@ -95,13 +95,16 @@ func (v *Speaker) next(now time.Time) bool {
 		g.finish(g.sound[:], true)
 	case n > 0 && (v.flowing || whole || v.cushion.ready(now, v.waiting.n, !v.talking)):
 		v.talking, v.flowing, g.left = true, n == media.FrameSamples, fadeBeats
+		v.leaveOut()
 		v.waiting.pull(g.sound[:n])
+		v.slack.beat(now, v.waiting.n, v.written, v.cushion.last)
 		v.played += int64(n)
 		v.sent, v.flight = now, n
 		g.play(n)
 		g.finish(g.sound[n:], whole)
 	case g.left > 0:
 		v.flowing = false
+		v.slack.over()
 		g.left--
 		g.finish(g.sound[:], whole || now.Sub(v.cushion.last) >= cushionPause)
 	default:
