@@ -216,6 +216,9 @@ func (s *agentSeat) clearTime(ctx context.Context, phone bridge.Line) (ms float6
 	for i := range sound {
 		sound[i] = flood
 	}
+	if err := s.write(`{"event":"clear","streamSid":"` + s.stream + `"}`); err != nil { // nothing else waits
+		return 0, err
+	}
 	if err := s.say(sound); err != nil {
 		return 0, err
 	}

@@ -14,13 +14,13 @@ const (
 
 // slack finds out whether a voice that is sent as it sounds is heard later than it
 // need be, as after a stall: if for two seconds more has waited than its jitter
-// demands, a quiet frame is left out. Who sends faster than it sounds waits on purpose.
+// demands, so many quiet frames are left out. Who sends faster than it sounds waits on purpose.
 type slack struct {
 	since  time.Time
 	said   int64         // written by then
 	least  int           // samples that were left on any beat since
 	age    time.Duration // and how old the newest sound was, at least
-	excess bool          // a frame may go
+	excess int           // frames that may go
 }
 
 // beat takes note of how much is left after a beat's packet, of all that was written
@@ -35,24 +35,29 @@ func (s *slack) beat(now time.Time, left int, written int64, last time.Time) {
 		return
 	}
 	pace := written - s.said - int64(passed*media.NarrowbandHz/time.Second)
-	asItSounds := max(pace, -pace) < slackPace
-	s.excess = asItSounds && (s.least >= 2*media.FrameSamples || s.least >= media.FrameSamples && s.age >= slackSpare)
-	s.since = time.Time{}
+	s.since, s.excess = time.Time{}, 0
+	if max(pace, -pace) >= slackPace { // not as it sounds
+		return
+	}
+	if s.excess = s.least / media.FrameSamples; s.age < slackSpare {
+		s.excess = max(0, s.excess-1)
+	}
 }
 
-// over says that the sound has come to an end, or a frame was left out.
+// over says that the sound has come to an end.
 func (s *slack) over() { *s = slack{} }
 
-// leaveOut drops the next frame where it is quiet and there is more than need be.
+// leaveOut drops the next frame where it is quiet and more waits than need be.
 // v.mu is held.
 func (v *Speaker) leaveOut() {
-	if !v.slack.excess || v.waiting.n < 2*media.FrameSamples || !v.waiting.quiet(media.FrameSamples, v.spec.Codec) {
+	if v.slack.excess == 0 || v.waiting.n < 2*media.FrameSamples || !v.waiting.quiet(media.FrameSamples, v.spec.Codec) {
 		return
 	}
 	var frame [media.FrameSamples]byte
 	v.waiting.pull(frame[:])
 	v.played += media.FrameSamples
-	v.slack.over()
+	v.slack.excess--
+	v.slack.since = time.Time{}
 }
 
 // quiet reports whether the first n bytes, in G.711, are as good as silent. Both laws
