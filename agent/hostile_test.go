@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,12 +32,14 @@ func TestHostileAgentsEndTheirLegAlone(t *testing.T) {
 	t.Parallel()
 	says := func(messages ...string) func(context.Context, *websocket.Conn) {
 		return func(ctx context.Context, ws *websocket.Conn) {
+			var reading sync.WaitGroup
+			reading.Go(func() { drain(ctx, ws) }) // else it answers no pings on a slow machine
 			for _, m := range messages {
 				if tell(ws, m) != nil {
-					return
+					break
 				}
 			}
-			drain(ctx, ws)
+			reading.Wait()
 		}
 	}
 	hour := make([]string, 60)
@@ -67,8 +70,7 @@ func TestHostileAgentsEndTheirLegAlone(t *testing.T) {
 		}, bridge.FaultGarbage, "binary"},
 		"endless nothing": {"", func(ctx context.Context, ws *websocket.Conn) { flood(ws, `{"event":"x"}`) }, bridge.FaultFlood, "more messages"},
 		"endless marks": {"", func(ctx context.Context, ws *websocket.Conn) {
-			tell(ws, mediaOf(9*time.Minute))
-			flood(ws, `{"event":"mark","mark":{"name":"m"}}`)
+			flood(ws, `{"event":"mark","mark":{"name":"m"}}`, mediaOf(9*time.Minute))
 		}, bridge.FaultFlood, "marks wait"},
 		"goodbye":             {"", func(ctx context.Context, ws *websocket.Conn) { ws.Close(websocket.StatusNormalClosure, "") }, bridge.FaultNone, "goodbye"},
 		"its program broke":   {"", func(ctx context.Context, ws *websocket.Conn) { ws.Close(websocket.StatusInternalError, "") }, bridge.FaultGone, "1011"},
@@ -111,9 +113,17 @@ func drain(ctx context.Context, ws *websocket.Conn) {
 	}
 }
 
-func flood(ws *websocket.Conn, text string) {
+// flood sends some messages first, then one for ever. It reads meanwhile.
+func flood(ws *websocket.Conn, text string, first ...string) {
+	var reading sync.WaitGroup
+	reading.Go(func() { drain(context.Background(), ws) })
+	for _, m := range first {
+		_ = tell(ws, m)
+	}
 	for tell(ws, text) == nil {
 	}
+	ws.CloseNow()
+	reading.Wait()
 }
 
 // Agents that cannot be reached are refused in words that say why.
