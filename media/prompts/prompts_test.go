@@ -2,6 +2,7 @@ package prompts_test
 
 import (
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/roomline/roomline/media/prompts"
@@ -29,7 +30,7 @@ func TestEveryPromptIsUnderstood(t *testing.T) {
 		phrases, said = append(phrases, "you are number "+word+" please hold"), append(said, prompts.Position(i+2))
 	}
 	r, err := speech.NewRecognizer(phrases)
-	if errors.Is(err, speech.ErrMissing) {
+	if errors.Is(err, speech.ErrMissing) && os.Getenv("CI") == "" {
 		t.Skip(err)
 	} else if err != nil {
 		t.Fatal(err)
@@ -37,7 +38,7 @@ func TestEveryPromptIsUnderstood(t *testing.T) {
 	defer r.Close()
 	for i, p := range said {
 		got, err := r.Recognize(t.Context(), drawn(t, p))
-		if errors.Is(err, speech.ErrMissing) {
+		if errors.Is(err, speech.ErrMissing) && os.Getenv("CI") == "" {
 			t.Skip(err)
 		}
 		if err != nil || got != phrases[i] {
