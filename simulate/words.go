@@ -15,6 +15,7 @@ func (c *caller) awaitSpeech(ctx context.Context, e Expect, within time.Duration
 	if c.among(c.rest, e.Phrases, deadline) {
 		return nil
 	}
+	var before Span // what was heard and not expected, with less than a breath between
 	for {
 		u, err := c.utterance(ctx, deadline)
 		if err != nil {
@@ -24,8 +25,25 @@ func (c *caller) awaitSpeech(ctx context.Context, e Expect, within time.Duration
 		if err != nil || matched {
 			return err
 		}
+		if before.To == 0 || u.From-before.To > breath {
+			before = u
+			continue
+		}
+		before.To = u.To
+		heard, err := c.understand(ctx, before, true)
+		if err != nil {
+			return err
+		}
+		if c.among(heard, e.Phrases, deadline) {
+			c.noteHeard(heard)
+			c.cursor, c.keyed = u.To, false
+			return nil
+		}
 	}
 }
+
+// breath is how long a pause within a phrase may be that ends an utterance.
+const breath = 2 * time.Second
 
 // utterance waits for the next one that was not recognised yet and has ended.
 func (c *caller) utterance(ctx context.Context, deadline time.Duration) (found Span, err error) {

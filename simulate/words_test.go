@@ -108,6 +108,11 @@ scenarios:
       - expect: {hangup: them}
 `))
 	})
+	t.Run("with a long breath", func(t *testing.T) {
+		t.Parallel()
+		to := talker(t, tools, 1200*ms, "We are open from nine to five.", "Monday to Friday.")
+		passed(t, hear(t, tools, to, "scenarios: [{steps: [expect: we are open from nine to five monday to friday]}]\nphrases: [good bye, are you still there]"))
+	})
 	t.Run("within one utterance", func(t *testing.T) {
 		t.Parallel()
 		to := talker(t, tools, 300*ms, "Welcome to the clinic.", "We are open from nine to five.")
