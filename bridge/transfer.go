@@ -47,6 +47,8 @@ func (c *Call) Transfer(ctx context.Context, req TransferRequest) error {
 			return refuse(Conflict, "", "call %s is asked for its PIN", c.id)
 		case c.warm != nil, c.errand != nil && c.errand.target == nil:
 			return refuse(Conflict, "", "call %s is being transferred already", c.id)
+		case req.Warm && (!c.talking || c.errand != nil):
+			return refuse(Conflict, "", "call %s waits for somebody; it can be transferred without mode warm", c.id)
 		case req.Warm:
 			return c.warmTransfer(req)
 		case req.To != "":

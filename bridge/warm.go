@@ -208,7 +208,13 @@ func (c *Call) guides(by string) (out []guide) {
 }
 
 // move takes a guide elsewhere; one that has left stays away.
-func (g guide) move(room string) { _ = g.seat.Move(room) }
+func (g guide) move(room string) {
+	if g.seat.spec.Kind == KindPhone {
+		g.seat.x.moveSeat(g.seat, room)
+		return
+	}
+	_ = g.seat.Move(room)
+}
 
 // news wakes the call when the taker may have changed.
 func (w *warm) news() <-chan struct{} {

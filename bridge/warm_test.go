@@ -614,6 +614,18 @@ func TestADispatcherHandsOver(t *testing.T) {
 	})
 }
 
+func TestACallerInAQueueIsNotHandedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openQuiet(t, warmPlan+"  - {name: line, to: line, queue: desk}\nqueues:\n  - {name: desk}\n")
+		_, c := h.from(carrier, "line")
+		var e *Error
+		if err := c.Transfer(t.Context(), TransferRequest{Warm: true, To: "+12025550123"}); !errors.As(err, &e) || e.Code != Conflict {
+			t.Error(err)
+		}
+		h.over()
+	})
+}
+
 func TestAShutdownEndsATransfer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := openWarm(t)
