@@ -30,7 +30,7 @@ func TestRealGateway(t *testing.T) {
 	}
 	binary := gatewayBinary(t)
 	for _, c := range []struct{ room, codec string }{
-		{roomBrowser, "opus"}, {roomBrowser, "PCMU"}, {roomWHIP, "opus"}, {roomPhone, ""}, {roomTrunk, ""}, {roomNone, ""},
+		{roomBrowser, "opus"}, {roomBrowser, "PCMU"}, {roomWHIP, "opus"}, {roomPhone, ""}, {roomTrunk, ""}, {roomAgent, ""}, {roomNone, ""},
 	} {
 		room := c.room
 		t.Run(room+" "+c.codec, func(t *testing.T) {
@@ -49,6 +49,9 @@ func TestRealGateway(t *testing.T) {
 			}
 			if room == roomNone {
 				return
+			}
+			if a := r.Agents; room == roomAgent && (a.MarkErrorMS.N < 10 || a.ClearMS.N != 2) {
+				t.Errorf("agents: %+v", *a)
 			}
 			look := map[string]float64{"opus": 6.5}
 			checkDirection(t, "phone to room", r.PhoneToRoom, look[r.RoomCodec])
