@@ -99,7 +99,6 @@ func (x *Exchange) phoneIn(room, call string) *Participant {
 type agentAsked struct {
 	name string
 	leg  AgentLeg
-	wake chan struct{}
 	at   standing
 	why  AgentEvent
 }

@@ -239,7 +239,7 @@ func (c *Call) consult() (done bool) {
 		return true
 	}
 	at, cause, reason := w.taker.look()
-	late := time.Now().After(w.until) || time.Now().Equal(w.until)
+	late := !time.Now().Before(w.until)
 	state := c.Record().Transfer.State
 	switch {
 	case at == isLost:
