@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/dialplan"
+	"github.com/roomline/roomline/media/rtp"
 )
 
 const (
@@ -30,6 +31,7 @@ type attendance struct {
 	over     *AgentEvent   // how the leg has ended, not yet acted on
 	sent     []time.Time   // those that came for one that failed, in the last minute
 	tale     []string      // how those failed
+	keyed    []rtp.Digit   // before it was there
 	patience time.Duration // 0: endless
 	alarm    alarm
 	turns    chan Turn // of the caller
@@ -167,6 +169,7 @@ func (c *Call) agentTold(e AgentEvent, ok bool) bool {
 	switch e.Kind {
 	case AgentReady:
 		a.ready = true
+		c.catchUpKeys()
 		if c.isAnswered() {
 			c.expectSpeech()
 		}
@@ -179,6 +182,27 @@ func (c *Call) agentTold(e AgentEvent, ok bool) bool {
 		a.over, a.parted = &e, c.isElsewhere() || !c.isAnswered()
 	}
 	return e.Kind == AgentReady || e.Kind == AgentEnded
+}
+
+// mostKeyed is how many keys wait for an agent that is still to come.
+const mostKeyed = 64
+
+// missed keeps a key for the agent until it is there: who knows a menu types ahead.
+func (a *attendance) missed(key rtp.Digit) {
+	if a != nil && !a.ready && len(a.keyed) < mostKeyed {
+		a.keyed = append(a.keyed, key)
+	}
+}
+
+// catchUpKeys tells an agent that has come the keys it has missed.
+func (c *Call) catchUpKeys() {
+	keys := c.agent.keyed
+	c.agent.keyed = nil
+	if p := c.agent.leg.Participant(); p != nil && p.spec.Keys != nil {
+		for _, k := range keys {
+			p.spec.Keys(c.seat, k)
+		}
+	}
 }
 
 func (c *Call) tellOfAgent(kind string, data map[string]any) {

@@ -383,7 +383,9 @@ func (c *Call) digit(d press) {
 	c.emit("dtmf.received", map[string]any{
 		"digit": string(d.Key), "duration_ms": d.Duration.Milliseconds(), "participant": c.seat.ID(),
 	})
-	c.seat.pressed(d.Digit)
+	if !c.seat.pressed(d.Digit) {
+		c.agent.missed(d.Digit)
+	}
 	c.relay(d)
 }
 

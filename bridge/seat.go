@@ -99,19 +99,22 @@ func (p *Participant) speakingLocked(now time.Time) bool {
 	return false
 }
 
-// pressed tells a key to everybody else in the room who listens for keys.
-func (p *Participant) pressed(key rtp.Digit) {
+// pressed tells a key to everybody else in the room who listens for keys, and
+// reports whether an agent is among them.
+func (p *Participant) pressed(key rtp.Digit) (agent bool) {
 	var listeners []func(*Participant, rtp.Digit)
 	p.x.mu.Lock()
 	for _, m := range p.room.members {
 		if m != p && m.spec.Keys != nil && !m.seat.held {
 			listeners = append(listeners, m.spec.Keys)
+			agent = agent || m.spec.Kind == KindAgent
 		}
 	}
 	p.x.mu.Unlock()
 	for _, tell := range listeners {
 		tell(p, key)
 	}
+	return agent
 }
 
 // Record returns the participant as outsiders see it.
