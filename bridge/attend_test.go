@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/roomline/roomline/media"
+	"github.com/roomline/roomline/media/rtp"
 	"github.com/roomline/roomline/transcode"
 )
 
@@ -71,6 +72,7 @@ type fakeAgent struct {
 	admitted bool
 	over     bool
 	ended    string // the reason that End was given
+	keys     []rune // that it was told; the call's goroutine tells them
 }
 
 func (l *fakeAgent) Events() <-chan AgentEvent { return l.events }
@@ -124,7 +126,9 @@ func (l *fakeAgent) comes() {
 	if err != nil {
 		panic(err)
 	}
-	l.seat, err = r.Join(JoinSpec{Identity: l.spec.Agent, Name: l.spec.Agent, Kind: KindAgent, Role: RoleAgent, Person: NewID("agent")})
+	l.seat, err = r.Join(JoinSpec{Identity: l.spec.Agent, Name: l.spec.Agent, Kind: KindAgent, Role: RoleAgent, Person: NewID("agent"), Keys: func(_ *Participant, k rtp.Digit) {
+		l.keys = append(l.keys, k.Key)
+	}})
 	if err != nil {
 		panic(err)
 	}
@@ -205,6 +209,27 @@ func (a *fakeAgents) latest(t *testing.T, want int) *fakeAgent {
 func heardOf(sound []int16) (filler, agent bool) {
 	return media.ToneLevel(sound, 8000, 523.25) > -50 || media.ToneLevel(sound, 8000, 659.25) > -50,
 		media.ToneLevel(sound, 8000, 700) > -26
+}
+
+func TestKeysWaitForTheAgentThatIsToGetThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, agents := openAttended(t)
+		l, c := h.calling("bot")
+		a := agents.latest(t, 1)
+		l.tell(LineEvent{Kind: LineDigit, Digit: rtp.Digit{Key: '1'}})
+		l.tell(LineEvent{Kind: LineDigit, Digit: rtp.Digit{Key: '2'}})
+		synctest.Wait()
+		a.comes()
+		synctest.Wait()
+		l.tell(LineEvent{Kind: LineDigit, Digit: rtp.Digit{Key: '3'}})
+		synctest.Wait()
+		if got := string(a.keys); got != "123" {
+			t.Errorf("the agent was told %q", got)
+		}
+		c.Hangup(CauseNormal, "")
+		l.ended(LineEvent{Cause: CauseNormal})
+		h.over()
+	})
 }
 
 func TestAnAgentTakesTheCall(t *testing.T) {
