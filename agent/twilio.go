@@ -74,29 +74,26 @@ func (t *twilio) key(k rtp.Digit) error {
 }
 
 func (t *twilio) played(mark string) error {
-	name, err := json.Marshal(mark)
-	if err != nil {
-		return err
-	}
-	t.open("mark")
-	t.buf = append(append(append(t.buf, `,"mark":{"name":`...), name...), '}')
-	return t.close()
+	return t.tell("mark", map[string]string{"name": mark})
 }
 
 // inform is an event that Twilio does not have: notice.
 func (t *twilio) inform(words string) error {
-	text, err := json.Marshal(words)
-	if err != nil {
-		return err
-	}
-	t.open("notice")
-	t.buf = append(append(append(t.buf, `,"notice":{"text":`...), text...), '}')
-	return t.close()
+	return t.tell("notice", map[string]string{"text": words})
 }
 
 func (t *twilio) end(string) error {
-	t.open("stop")
-	t.buf = append(t.buf, `,"stop":{"accountSid":"`+AccountSID(t.leg.agent)+`","callSid":"`+t.call+`"}`...)
+	return t.tell("stop", map[string]string{"accountSid": AccountSID(t.leg.agent), "callSid": t.call})
+}
+
+// tell sends an event with what belongs to it.
+func (t *twilio) tell(event string, what map[string]string) error {
+	text, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	t.open(event)
+	t.buf = append(append(t.buf, `,"`+event+`":`...), text...)
 	return t.close()
 }
 
@@ -147,11 +144,5 @@ func (t *twilio) read(text bool, message []byte) error {
 
 // refuse tells the agent why something that it asked for was not done.
 func (t *twilio) refuse(event string, why error) error {
-	text, err := json.Marshal(map[string]string{"event": event, "message": why.Error()})
-	if err != nil {
-		return err
-	}
-	t.open("error")
-	t.buf = append(append(t.buf, `,"error":`...), text...)
-	return t.close()
+	return t.tell("error", map[string]string{"event": event, "message": why.Error()})
 }
