@@ -10,20 +10,19 @@ import (
 	"github.com/roomline/roomline/media/rtp"
 )
 
-// twilio speaks Twilio Media Streams, bidirectional as of <Connect><Stream>:
-// JSON in text messages, sound as base64 of µ-law at 8 kHz.
+// twilio speaks Twilio Media Streams, as of <Connect><Stream>: JSON, sound as base64 of µ-law.
 //
 //	gateway → agent   connected, start, media, dtmf, mark, stop, and beyond Twilio's: notice, error
 //	agent → gateway   media, mark, clear, and beyond Twilio's: transcript, hangup, transfer, dtmf
 //
-// Beyond Twilio's events are those of [wish]; one that fails is answered by an
-// event error. What it does not know it ignores, as Twilio does.
+// Events beyond Twilio's are those of [wish]; what it does not know it ignores, as Twilio does.
 type twilio struct {
 	leg    *leg
 	stream string // its SID
 	call   string
 	seq    int64
 	buf    []byte
+	quick  quickReader
 }
 
 func (t *twilio) handshake(url string, header http.Header) ([]string, error) {
@@ -125,6 +124,9 @@ type twilioMessage struct {
 func (t *twilio) read(text bool, message []byte) error {
 	if !text {
 		return errors.New("a binary message came: Twilio's media streams are JSON in text messages")
+	}
+	if sound, ok := t.quick.read(message); ok {
+		return t.leg.say(sound)
 	}
 	var m twilioMessage
 	if err := json.Unmarshal(message, &m); err != nil {
