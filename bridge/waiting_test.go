@@ -11,6 +11,7 @@ import (
 // overhear takes the place of a phone's transport; what it holds from now on is what the phone hears.
 func overhear(c *Call) *wire {
 	w := &wire{}
+	synctest.Wait() // the beat reads it without a lock: elsewhere it never changes
 	c.sink.mu.Lock()
 	defer c.sink.mu.Unlock()
 	c.sink.writer = w
