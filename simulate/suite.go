@@ -76,15 +76,6 @@ type Step struct {
 // String is the step in words, as short as in the file.
 func (s Step) String() string { return s.written }
 
-// speaks reports whether the caller is heard in this step.
-func (s Step) speaks() bool {
-	switch s.Action {
-	case Say, WAV, Tone, Digits, BargeIn:
-		return true
-	}
-	return false
-}
-
 // Sound is what a caller says: one of text, file and tone.
 type Sound struct {
 	Text, Voice string
