@@ -98,7 +98,7 @@ routes:
 		"unknown key":       {"routes:\n  - {name: a, romo: lobby}\n", []string{"line 2", "romo"}},
 		"wrong address":     {"trunks:\n  - {name: b}\n  - name: a\n    addresses: [300.1.2.3]\n", []string{"line 4", "addresses", "expected an IP address"}},
 		"no such trunk":     {"routes:\n  - {name: a, from_room: true, to: \"+*\", trunk: nobody}\n", []string{"line 2", "nobody"}},
-		"not available yet": {"agents:\n  - {name: bot, url: \"wss://bot.example/media\"}\nroutes:\n  - {name: a, agent: bot}\n", []string{"not available yet"}},
+		"not available yet": {"routes:\n  - {name: a, voicemail: desk}\n", []string{"not available yet"}},
 		"no YAML":           {"trunks: [\n", []string{"line"}},
 		"variable is not set": {"trunks:\n  - {name: a, outbound: {servers: [x.example], username: u, password: \"${TEST_APPLY_NOT_SET}\"}}\n",
 			[]string{"line 2", "TEST_APPLY_NOT_SET"}},
