@@ -66,9 +66,10 @@ type Server struct {
 	http     *httptest.Server
 	sessions chan *Session
 
-	mu   sync.Mutex
-	live map[*Session]bool
-	work sync.WaitGroup
+	mu     sync.Mutex
+	live   map[*Session]bool
+	closed bool
+	work   sync.WaitGroup
 }
 
 // New starts a server that runs until the test ends.
@@ -86,6 +87,7 @@ func New(t testing.TB) *Server {
 // Close breaks every connection, as a crash would, and waits until all have ended.
 func (v *Server) Close() {
 	v.mu.Lock()
+	v.closed = true // who is still on the way finds nobody
 	for s := range v.live {
 		_ = s.conn.CloseNow()
 	}
@@ -107,7 +109,13 @@ func (v *Server) Session(ctx context.Context) *Session {
 }
 
 func (v *Server) serve(w http.ResponseWriter, r *http.Request) {
+	v.mu.Lock()
+	if v.closed {
+		v.mu.Unlock()
+		return
+	}
 	v.work.Add(1)
+	v.mu.Unlock()
 	defer v.work.Done()
 	switch {
 	case v.Refuse != 0:
@@ -137,8 +145,15 @@ func (v *Server) accept(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(16 << 20)
 	s := newSession(v, conn, r.URL.Query().Get("model"))
 	v.mu.Lock()
-	v.live[s] = true
+	late := v.closed
+	if !late {
+		v.live[s] = true
+	}
 	v.mu.Unlock()
+	if late {
+		_ = conn.CloseNow()
+		return
+	}
 	v.sessions <- s
 	s.run(r.Context(), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 	v.mu.Lock()
