@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -77,12 +78,13 @@ func demoSettings(dir, http string) (settings, error) {
 	}, nil
 }
 
-// freePort finds a loopback port that UDP and TCP both have free.
+// freePort finds a loopback port that UDP and TCP both have free, below those that
+// systems give to connections that leave: one of them could take it meanwhile.
 func freePort() (string, error) {
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 22000+rand.IntN(10000)))
 		if err != nil {
-			return "", err
+			continue
 		}
 		addr := l.Addr().String()
 		l.Close()
