@@ -50,10 +50,7 @@ func (a Agent) Masked() Agent {
 	if a.Key != "" {
 		a.Key = Mask
 	}
-	if a.Fallback != nil {
-		next := a.Fallback.Masked()
-		a.Fallback = &next
-	}
+	a.Fallback = a.Fallback.masked()
 	return a
 }
 
@@ -62,28 +59,19 @@ func (a Agent) KeepSecrets(old Agent) Agent {
 	if a.Key == Mask && old.Key != "" {
 		a.Key = old.Key
 	}
-	if a.Fallback != nil && old.Fallback != nil {
-		next := a.Fallback.KeepSecrets(*old.Fallback)
-		a.Fallback = &next
-	}
+	a.Fallback = a.Fallback.keep(old.Fallback)
 	return a
 }
 
 // Masked is a copy of the queue with the PINs of its else replaced by [Mask].
 func (q Queue) Masked() Queue {
-	if q.Else != nil {
-		next := q.Else.Masked()
-		q.Else = &next
-	}
+	q.Else = q.Else.masked()
 	return q
 }
 
 // KeepSecrets puts the PINs of old where q has [Mask].
 func (q Queue) KeepSecrets(old Queue) Queue {
-	if q.Else != nil && old.Else != nil {
-		next := q.Else.KeepSecrets(*old.Else)
-		q.Else = &next
-	}
+	q.Else = q.Else.keep(old.Else)
 	return q
 }
 
@@ -99,20 +87,23 @@ func (t Target) Masked() Target {
 	if t.PIN != "" {
 		t.PIN = Mask
 	}
-	if t.Else != nil {
-		next := t.Else.Masked()
-		t.Else = &next
-	}
+	t.Else = t.Else.masked()
 	return t
+}
+
+// masked is Masked of a target that may be nil.
+func (t *Target) masked() *Target {
+	if t == nil {
+		return nil
+	}
+	next := t.Masked()
+	return &next
 }
 
 // Masked is a copy of the decision with PINs replaced by [Mask].
 func (d Decision) Masked() Decision {
 	d.Target = d.Target.Masked()
-	if d.Else != nil {
-		next := d.Else.Masked()
-		d.Else = &next
-	}
+	d.Else = d.Else.masked()
 	return d
 }
 
@@ -174,11 +165,17 @@ func (t Target) KeepSecrets(old Target) Target {
 	if t.PIN == Mask && old.PIN != "" {
 		t.PIN = old.PIN
 	}
-	if t.Else != nil && old.Else != nil {
-		next := t.Else.KeepSecrets(*old.Else)
-		t.Else = &next
-	}
+	t.Else = t.Else.keep(old.Else)
 	return t
+}
+
+// keep is KeepSecrets of targets that may be nil.
+func (t *Target) keep(old *Target) *Target {
+	if t == nil || old == nil {
+		return t
+	}
+	next := t.KeepSecrets(*old)
+	return &next
 }
 
 // String names the user, never the password.
