@@ -90,3 +90,20 @@ export function announce(text) {
   log.append(make("p", {}, text));
   while (log.childElementCount > 6) log.firstElementChild?.remove();
 }
+
+/**
+ * Does work, and shows on the page what went wrong with it.
+ * @param {() => Promise<void>} work
+ */
+export async function attempt(work) {
+  const node = find("problem", HTMLElement);
+  try {
+    await work();
+    node.hidden = true;
+    return true;
+  } catch (error) {
+    setText(node, error instanceof Error ? error.message : String(error));
+    node.hidden = false;
+    return false;
+  }
+}

@@ -4,7 +4,7 @@
 /** @import { Queued, Accepted } from "./types.js" */
 import { api, useKey, watch } from "./api.js";
 import { Bell } from "./bell.js";
-import { announce, find, make, setText } from "./dom.js";
+import { announce, attempt, find, make, setText } from "./dom.js";
 import { acceptedRoom } from "./token.js";
 import { duration } from "./words.js";
 
@@ -146,20 +146,6 @@ async function decline(id) {
     declined.add(id);
     await refresh();
   });
-}
-
-/** @param {() => Promise<void>} work */
-async function attempt(work) {
-  const node = find("problem", HTMLElement);
-  try {
-    await work();
-    node.hidden = true;
-    return true;
-  } catch (error) {
-    setText(node, error instanceof Error ? error.message : String(error));
-    node.hidden = false;
-    return false;
-  }
 }
 
 /** One caller in the list. */

@@ -4,7 +4,7 @@
 /** @import { Call, CallQuality, Refused, Trace, TrunkState, TrunkStep } from "./types.js" */
 import { api, follow, save, useKey } from "./api.js";
 import { Chart } from "./chart.js";
-import { find, make, setText } from "./dom.js";
+import { attempt, find, make, setText } from "./dom.js";
 import { draw } from "./ladder.js";
 import { History } from "./quality.js";
 import { clock, duration, satisfaction } from "./words.js";
@@ -168,18 +168,4 @@ async function show(path, what) {
     title.focus();
     title.scrollIntoView({ block: "start" });
   });
-}
-
-/** @param {() => Promise<void>} work */
-async function attempt(work) {
-  const node = find("problem", HTMLElement);
-  try {
-    await work();
-    node.hidden = true;
-    return true;
-  } catch (error) {
-    setText(node, error instanceof Error ? error.message : String(error));
-    node.hidden = false;
-    return false;
-  }
 }
